@@ -1,0 +1,1 @@
+//! Path rules: `**/.env`, `secrets/`, `deploy/hooks/**`.

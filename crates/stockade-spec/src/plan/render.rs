@@ -1,0 +1,1 @@
+//! A plan in words, one line for each step.

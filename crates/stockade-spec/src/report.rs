@@ -1,0 +1,83 @@
+//! What was enforced and what happened: one JSON document for each run.
+
+mod denial;
+mod outcome;
+mod protection;
+
+use serde::{Deserialize, Serialize};
+
+pub use denial::{Area, Denial, Known, ProcessRef};
+pub use outcome::{Outcome, Usage};
+pub use protection::{Enforcement, Level, Protection};
+
+use crate::tier::Tier;
+
+/// Version of the report's JSON form.
+pub const REPORT_VERSION: u32 = 1;
+
+/// Distinct denials that one report holds; further ones are only counted, in [`Report::denials_dropped`].
+pub const MAX_DENIALS: usize = 1_000;
+
+/// The account of one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// The tier that isolated.
+    pub tier: Tier,
+    /// The policy's profile.
+    pub profile: String,
+    /// The command, as text; bytes that are not Unicode are replaced.
+    pub command: Vec<String>,
+    /// When it started: milliseconds since 1970-01-01T00:00:00Z.
+    pub started_ms: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+    /// Every protection with its mechanism and level.
+    pub enforcement: Vec<Enforcement>,
+    /// Every operation of the plan with its result, in the plan's order.
+    pub operations: Vec<OperationResult>,
+    /// What was refused, in order of first occurrence.
+    pub denials: Vec<Denial>,
+    /// Denials beyond [`MAX_DENIALS`] distinct ones.
+    pub denials_dropped: u64,
+    /// Files that the command wrote into private directories, which are gone; at most [`MAX_DENIALS`].
+    pub discarded: Vec<String>,
+    /// Protected files that were moved to quarantine.
+    pub quarantined: Vec<Quarantined>,
+    /// Bytes passed on.
+    pub output: OutputSizes,
+}
+
+/// What became of one operation of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationResult {
+    /// The operation, in words.
+    pub operation: String,
+    /// The protection that it serves.
+    pub protection: Protection,
+    /// `None` when it was carried out; otherwise why it was not.
+    pub failed: Option<String>,
+}
+
+/// One protected file that appeared or changed, and where it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Where it was, relative to the workspace.
+    pub path: String,
+    /// The glob that protects it.
+    pub rule: String,
+    /// Where it is kept.
+    pub kept_at: String,
+}
+
+/// Bytes of output that were passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSizes {
+    /// Standard output (and everything of a pseudo-terminal).
+    pub stdout: u64,
+    /// Standard error.
+    pub stderr: u64,
+}
