@@ -1,1 +1,4 @@
 //! stockade-linux
+
+pub mod relay;
+pub mod seccomp;

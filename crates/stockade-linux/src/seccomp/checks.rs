@@ -1,0 +1,180 @@
+//! Argument checks: blocks that look at a call's arguments and end in a verdict.
+
+use super::block::{Block, Test, branch, branch_any, keep, load_high, load_low, verdict};
+
+/// How refused calls end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdicts {
+    /// Whether the supervisor is told.
+    pub(super) notify: bool,
+}
+
+impl Verdicts {
+    /// The call passes.
+    pub(super) fn allow() -> Block {
+        verdict(libc::SECCOMP_RET_ALLOW)
+    }
+
+    /// The supervisor answers, whether or not refusals are reported.
+    pub(super) fn ask() -> Block {
+        verdict(libc::SECCOMP_RET_USER_NOTIF)
+    }
+
+    /// The call fails and nobody is told.
+    pub(super) fn fail(errno: i32) -> Block {
+        verdict(libc::SECCOMP_RET_ERRNO | errno.unsigned_abs() & libc::SECCOMP_RET_DATA)
+    }
+
+    /// The call fails; the supervisor is told where refusals are reported.
+    pub(super) fn refuse(self, errno: i32) -> Block {
+        if self.notify { Self::ask() } else { Self::fail(errno) }
+    }
+}
+
+// `include/uapi/linux/sched.h`. `clone` has no flag for time namespaces: its bit belongs to the signal number there.
+const CLONE_NAMESPACES: u32 = 0x7e02_0000;
+const UNSHARE_NAMESPACES: u32 = CLONE_NAMESPACES | 0x80;
+
+/// Namespace flags in the first argument are refused. (Both architectures have the flags there.)
+pub(super) fn clone(verdicts: Verdicts) -> Block {
+    load_low(0, branch(Test::AnyOf(CLONE_NAMESPACES), verdicts.refuse(libc::EPERM), Verdicts::allow()))
+}
+
+/// Namespace flags in the first argument are refused.
+pub(super) fn unshare(verdicts: Verdicts) -> Block {
+    load_low(0, branch(Test::AnyOf(UNSHARE_NAMESPACES), verdicts.refuse(libc::EPERM), Verdicts::allow()))
+}
+
+// `include/linux/socket.h`, `include/uapi/linux/in.h`, `include/linux/net.h`.
+const UNIX: u32 = 1;
+const INET: u32 = 2;
+const INET6: u32 = 10;
+const NETLINK: u32 = 16;
+const NETLINK_ROUTE: u32 = 0;
+const TYPE_MASK: u32 = 0xf;
+const STREAM: u32 = 1;
+const DATAGRAM: u32 = 2;
+/// Any (0) and TCP.
+const STREAM_PROTOCOLS: [u32; 2] = [0, 6];
+/// Any (0), UDP, and the echo requests of ICMP and ICMPv6 (the kernel's `ping_group_range` has the last word).
+const DATAGRAM_PROTOCOLS: [u32; 4] = [0, 17, 1, 58];
+const MPTCP: u32 = 262;
+
+/// Unix sockets pass; TCP, UDP, ping and routing-netlink sockets end in `network`; everything else is refused.
+///
+/// Multipath TCP is refused without a report: Go asks for it first and then takes TCP.
+pub(super) fn socket(verdicts: Verdicts, network: &Block) -> Block {
+    let protocol = verdicts.refuse(libc::EPROTONOSUPPORT);
+    let multipath = branch(Test::Equal(MPTCP), Verdicts::fail(libc::EPROTONOSUPPORT), protocol.clone());
+    let stream = load_low(2, branch_any(&STREAM_PROTOCOLS, network, multipath));
+    let datagram = load_low(2, branch_any(&DATAGRAM_PROTOCOLS, network, protocol));
+    let other_type = branch(Test::Equal(DATAGRAM), datagram, verdicts.refuse(libc::EPERM));
+    let inet = load_low(1, keep(TYPE_MASK, branch(Test::Equal(STREAM), stream, other_type)));
+    let family = verdicts.refuse(libc::EAFNOSUPPORT);
+    let netlink = load_low(2, branch(Test::Equal(NETLINK_ROUTE), network.clone(), family.clone()));
+    let other = branch_any(&[INET, INET6], &inet, branch(Test::Equal(NETLINK), netlink, family));
+    load_low(0, branch(Test::Equal(UNIX), Verdicts::allow(), other))
+}
+
+/// The error number of a refused `socket` call; the same decision as [`socket`], for the supervisor.
+pub(super) fn socket_refusal(arguments: &[u64; 6]) -> i32 {
+    let [family, kind, protocol] = [low(arguments[0]), low(arguments[1]) & TYPE_MASK, low(arguments[2])];
+    match (family, kind) {
+        (INET | INET6, STREAM) if STREAM_PROTOCOLS.contains(&protocol) => libc::EACCES,
+        (INET | INET6, DATAGRAM) if DATAGRAM_PROTOCOLS.contains(&protocol) => libc::EACCES,
+        (INET | INET6, STREAM | DATAGRAM) => libc::EPROTONOSUPPORT,
+        (INET | INET6, _) => libc::EPERM,
+        (NETLINK, _) if protocol == NETLINK_ROUTE => libc::EACCES,
+        _ => libc::EAFNOSUPPORT,
+    }
+}
+
+/// Pairs of Unix sockets pass.
+pub(super) fn socket_pair(verdicts: Verdicts) -> Block {
+    load_low(0, branch(Test::Equal(UNIX), Verdicts::allow(), verdicts.refuse(libc::EAFNOSUPPORT)))
+}
+
+// `include/uapi/asm-generic/ioctls.h` and `sockios.h`, the same on both architectures.
+/// Feeds a terminal's input, pastes a console's selection, seizes the console's output, changes a line's discipline.
+const TERMINAL_REQUESTS: [u32; 4] = [0x5412, 0x541c, 0x541d, 0x5423];
+/// `FIOSETOWN` and `SIOCSPGRP`: who gets a descriptor's signals.
+const OWNER_REQUESTS: [u32; 2] = [0x8901, 0x8902];
+
+/// Requests that take a terminal over are refused; those that aim signals too, when `aim` says so.
+pub(super) fn ioctl(verdicts: Verdicts, aim: bool) -> Block {
+    let refused = verdicts.refuse(libc::EPERM);
+    let owner: &[u32] = if aim { &OWNER_REQUESTS } else { &[] };
+    load_low(1, branch_any(&TERMINAL_REQUESTS, &refused, branch_any(owner, &refused, Verdicts::allow())))
+}
+
+// `include/uapi/asm-generic/fcntl.h`: `F_SETOWN` and `F_SETOWN_EX`.
+const OWNER_COMMANDS: [u32; 2] = [8, 15];
+
+/// Commands that aim signals at any process are refused.
+pub(super) fn fcntl_owner(verdicts: Verdicts) -> Block {
+    load_low(1, branch_any(&OWNER_COMMANDS, &verdicts.refuse(libc::EPERM), Verdicts::allow()))
+}
+
+// `include/uapi/linux/personality.h`: Linux with 32-bit or 64-bit `uname`, `UNAME26`, and `ADDR_NO_RANDOMIZE`, which
+// debuggers set. What makes memory executable or maps address zero is not among them.
+const HARMLESS_PERSONALITY: u32 = 0x0008 | 0x0002_0000 | 0x0004_0000;
+const ASK_PERSONALITY: u32 = 0xffff_ffff;
+
+/// Asking passes, and setting bits that weaken nothing.
+pub(super) fn personality(verdicts: Verdicts) -> Block {
+    let weakens = branch(Test::AnyOf(!HARMLESS_PERSONALITY), verdicts.refuse(libc::EPERM), Verdicts::allow());
+    load_low(0, branch(Test::Equal(ASK_PERSONALITY), Verdicts::allow(), weakens))
+}
+
+// `include/uapi/linux/prctl.h`.
+/// `PR_SET_SECUREBITS`, `PR_SET_MM`, `PR_SET_IO_FLUSHER`: all want capabilities, and forge what `/proc` says or
+/// reach the kernel's reserves.
+const REFUSED_OPTIONS: [u32; 3] = [28, 35, 57];
+/// `PR_FUTEX_HASH`, the last of Linux 6.18.
+const LAST_OPTION: u32 = 78;
+/// `PR_SET_VMA`, `PR_SET_PTRACER`, `PR_GET_AUXV`, whose numbers are words.
+const WORD_OPTIONS: [u32; 3] = [0x5356_4d41, 0x5961_6d61, 0x4155_5856];
+
+/// Known options pass but for a few; unknown ones do not exist.
+pub(super) fn prctl(verdicts: Verdicts) -> Block {
+    let known = branch_any(&REFUSED_OPTIONS, &verdicts.refuse(libc::EPERM), Verdicts::allow());
+    let words = branch_any(&WORD_OPTIONS, &Verdicts::allow(), Verdicts::fail(libc::EINVAL));
+    load_low(0, branch(Test::Above(LAST_OPTION), words, known))
+}
+
+/// The supervisor is asked about signals to one process; those to groups pass.
+pub(super) fn kill_one() -> Block {
+    let one = branch(Test::AnyOf(0x8000_0000), Verdicts::allow(), Verdicts::ask());
+    load_low(0, branch(Test::Equal(0), Verdicts::allow(), one))
+}
+
+/// The supervisor is asked unless the first argument is 0, the caller itself.
+pub(super) fn ask_unless_self() -> Block {
+    load_low(0, branch(Test::Equal(0), Verdicts::allow(), Verdicts::ask()))
+}
+
+/// Passes only for the caller itself: the given kind of target with id 0.
+pub(super) fn own_priority(verdicts: Verdicts, kind: u32) -> Block {
+    let refused = verdicts.refuse(libc::EPERM);
+    let own = load_low(1, branch(Test::Equal(0), Verdicts::allow(), refused.clone()));
+    load_low(0, branch(Test::Equal(kind), own, refused))
+}
+
+/// The supervisor is asked when the fifth argument, an address, is not null.
+pub(super) fn ask_with_address() -> Block {
+    let low = load_low(4, branch(Test::Equal(0), Verdicts::allow(), Verdicts::ask()));
+    load_high(4, branch(Test::Equal(0), low, Verdicts::ask()))
+}
+
+// `include/uapi/asm-generic/fcntl.h`: `O_WRONLY`, `O_RDWR`, `O_CREAT`, `O_TRUNC`. `O_TMPFILE` needs one of the first two.
+const CHANGING_FLAGS: u32 = 0x3 | 0o100 | 0o1000;
+
+/// The supervisor is asked about flags that can change a file.
+pub(super) fn ask_when_writing(argument: u32) -> Block {
+    load_low(argument, branch(Test::AnyOf(CHANGING_FLAGS), Verdicts::ask(), Verdicts::allow()))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the kernel reads only the low half of these arguments")]
+const fn low(argument: u64) -> u32 {
+    argument as u32
+}

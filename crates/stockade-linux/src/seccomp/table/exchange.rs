@@ -1,0 +1,43 @@
+//! Sockets, and System V and POSIX exchange between processes.
+
+use super::Class::{Allow, Check, Ipc, Network};
+use super::{ArgumentCheck, Call, NetworkUse, both};
+
+pub(super) const EXCHANGE: &[Call] = &[
+    both("shmget", 29, 194, Ipc),
+    both("shmat", 30, 196, Ipc),
+    both("shmctl", 31, 195, Ipc),
+    both("socket", 41, 198, Check(ArgumentCheck::Socket)),
+    both("connect", 42, 203, Network(NetworkUse::Connect)),
+    both("accept", 43, 202, Allow),
+    both("sendto", 44, 206, Network(NetworkUse::SendTo)),
+    both("recvfrom", 45, 207, Allow),
+    both("sendmsg", 46, 211, Network(NetworkUse::SendMessage)),
+    both("recvmsg", 47, 212, Allow),
+    both("shutdown", 48, 210, Allow),
+    both("bind", 49, 200, Network(NetworkUse::Bind)),
+    both("listen", 50, 201, Allow),
+    both("getsockname", 51, 204, Allow),
+    both("getpeername", 52, 205, Allow),
+    both("socketpair", 53, 199, Check(ArgumentCheck::SocketPair)),
+    both("setsockopt", 54, 208, Allow),
+    both("getsockopt", 55, 209, Allow),
+    both("semget", 64, 190, Ipc),
+    both("semop", 65, 193, Ipc),
+    both("semctl", 66, 191, Ipc),
+    both("shmdt", 67, 197, Ipc),
+    both("msgget", 68, 186, Ipc),
+    both("msgsnd", 69, 189, Ipc),
+    both("msgrcv", 70, 188, Ipc),
+    both("msgctl", 71, 187, Ipc),
+    both("semtimedop", 220, 192, Ipc),
+    both("mq_open", 240, 180, Ipc),
+    both("mq_unlink", 241, 181, Ipc),
+    both("mq_timedsend", 242, 182, Ipc),
+    both("mq_timedreceive", 243, 183, Ipc),
+    both("mq_notify", 244, 184, Ipc),
+    both("mq_getsetattr", 245, 185, Ipc),
+    both("accept4", 288, 242, Allow),
+    both("recvmmsg", 299, 243, Allow),
+    both("sendmmsg", 307, 269, Network(NetworkUse::SendMessage)),
+];
