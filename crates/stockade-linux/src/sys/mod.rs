@@ -1,0 +1,14 @@
+//! The only files of the project that hold `unsafe`: thin layers over system calls that rustix does not offer.
+
+pub(crate) mod clone;
+pub(crate) mod descriptors;
+pub(crate) mod exec;
+pub(crate) mod landlock;
+pub(crate) mod loopback;
+pub(crate) mod memory;
+pub(crate) mod mount;
+pub(crate) mod notify;
+pub(crate) mod seccomp;
+pub(crate) mod signals;
+pub(crate) mod title;
+pub(crate) mod usage;
