@@ -15,6 +15,8 @@ mod checks;
 mod meaning;
 mod program;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use architecture::Architecture;
 pub use meaning::{Kind, Meaning, meaning, refusal};
