@@ -1,13 +1,32 @@
 //! What may be done. Everything that is not named here is refused.
+//!
+//! [`load`] goes the whole way from texts and options to one [`Policy`]; the other modules are its stages, in this order:
+//! `text` reads one TOML text into a layer, `checks` and [`endpoint`] say what single values must be like, `layers` merges.
 
+mod checks;
+mod diagnostic;
+pub mod endpoint;
+mod layer;
+mod layers;
+mod load;
 mod network;
+mod overrides;
+mod profiles;
+mod suggest;
+mod text;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use diagnostic::{Diagnostic, Source};
+pub use load::{check, check_workspace, load};
 pub use network::{NetworkLimits, NetworkPolicy};
+pub use overrides::Overrides;
+pub use profiles::{DEFAULT_PROFILE, PROFILES, profile_text};
+pub use text::{MAX_ENTRIES, MAX_TEXT};
 
+use crate::tier::Tier;
 use crate::units::{ByteSize, Span};
 
 /// A complete, validated policy: every layer merged, every value checked.
@@ -30,6 +49,8 @@ pub struct Policy {
     pub environment: EnvironmentPolicy,
     /// System calls that a policy may open.
     pub kernel: KernelPolicy,
+    /// The one tier that the policy accepts; `None` is the strongest that the machine has.
+    pub isolation: Option<Tier>,
     /// Protections that a weaker tier may leave unenforced, by [`crate::report::Protection`] name.
     pub accept_degraded: Vec<String>,
 }

@@ -1,0 +1,101 @@
+//! What single values must be like, wherever they were written: in a file or as an option's value.
+
+mod limits;
+mod paths;
+
+pub(super) use limits::{
+    connections, cpus, disk, file_count, memory, milli_cpus, output, process_count, received, sent, time,
+};
+pub(super) use paths::{allowed_path, deny_rule, protect_rule, socket_path};
+
+use super::diagnostic::{Fault, quoted};
+use super::endpoint::{EndpointError, EndpointRule, port};
+use super::profiles::{PLANNED_PROFILE, PROFILES};
+use super::suggest;
+use crate::report::Protection;
+use crate::tier::Tier;
+
+/// Longest name of an environment variable, in bytes.
+const MAX_NAME: usize = 256;
+/// Longest value of an environment variable, in bytes; the kernel takes 128 KiB for both (`MAX_ARG_STRLEN`).
+const MAX_VALUE: usize = 64 << 10;
+
+pub(super) fn profile(name: &str) -> Result<&'static str, Fault> {
+    let names = || PROFILES.iter().map(|(name, _)| *name);
+    if let Some(known) = names().find(|known| *known == name) {
+        return Ok(known);
+    }
+    let choice = format!("the profiles are {}", suggest::listed(names()));
+    if name == PLANNED_PROFILE {
+        return Err(Fault::new("the profile `research` is not in this version of Stockade", choice));
+    }
+    let hint = suggest::nearest(name, names()).map_or(choice, |near| format!("did you mean `{near}`?"));
+    Err(Fault::new(format!("there is no profile {}", quoted(name)), hint))
+}
+
+pub(super) fn isolation(name: &str) -> Result<Option<Tier>, Fault> {
+    match name {
+        "strongest" => Ok(None),
+        "namespaces" => Ok(Some(Tier::Namespaces)),
+        "landlock" => Ok(Some(Tier::Landlock)),
+        _ => Err(Fault::new(
+            format!("there is no isolation {}", quoted(name)),
+            "write `strongest`, `namespaces` or `landlock`",
+        )),
+    }
+}
+
+pub(super) fn protection(name: &str) -> Result<Protection, Fault> {
+    Protection::from_name(name).ok_or_else(|| {
+        let names = || Protection::ALL.iter().map(|protection| protection.name());
+        let hint = suggest::nearest(name, names()).map_or_else(
+            || format!("the protections are {}", suggest::listed(names())),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Fault::new(format!("there is no protection {}", quoted(name)), hint)
+    })
+}
+
+pub(super) fn endpoint(text: &str) -> Result<EndpointRule, Fault> {
+    text.parse().map_err(|error: EndpointError| {
+        let hint = error.hint();
+        Fault::new(format!("{}: {error}", quoted(text)), hint)
+    })
+}
+
+pub(super) fn published_port(text: &str) -> Result<u16, Fault> {
+    port(text).map_err(|_| {
+        Fault::new(format!("{} is not a port", quoted(text)), "write the port inside, 1 to 65535: `\"8080\"`")
+    })
+}
+
+pub(super) fn variable_name(name: &str) -> Result<String, Fault> {
+    let wrong = |message: &str, hint: &str| Err(Fault::new(format!("{} {message}", quoted(name)), hint));
+    if name.is_empty() {
+        return wrong("is no name of a variable: it is empty", "write the name, such as `LANG`");
+    }
+    if name.len() > MAX_NAME {
+        return wrong("is too long for the name of a variable", "names have at most 256 bytes");
+    }
+    if name.contains(['*', '?']) {
+        return wrong("is a pattern", "write out every name: a pattern could let a secret through");
+    }
+    if name.contains('=') {
+        return wrong("holds `=`, which ends a name", "put a value into `set`: `set = { NAME = \"value\" }`");
+    }
+    if name.contains(|c: char| !c.is_ascii_graphic()) {
+        return wrong("is no name of a variable", "names are printable ASCII without spaces");
+    }
+    Ok(name.to_owned())
+}
+
+pub(super) fn variable_value(value: &str) -> Result<String, Fault> {
+    if value.contains('\0') {
+        return Err(Fault::new("the value of a variable holds a NUL byte", "remove it: no program could see it"));
+    }
+    if value.len() > MAX_VALUE {
+        let message = format!("a value of {} bytes is too long for a variable", value.len());
+        return Err(Fault::new(message, "values have at most 64 KiB; put more into a file"));
+    }
+    Ok(value.to_owned())
+}

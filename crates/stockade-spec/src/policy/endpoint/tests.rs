@@ -1,0 +1,141 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn rule(text: &str) -> EndpointRule {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn rules_have_one_canonical_text() {
+    for (text, canonical) in [
+        ("api.example.com", "api.example.com"),
+        ("API.Example.COM:443", "api.example.com:443"),
+        ("*.Example.org:8000-8100", "*.example.org:8000-8100"),
+        ("localhost:5432", "localhost:5432"),
+        ("git.example.com:22-22", "git.example.com:22"),
+        ("10.1.2.0/24:5432", "10.1.2.0/24:5432"),
+        ("10.1.2.3/32", "10.1.2.3"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("192.0.2.7:1-65535", "192.0.2.7:1-65535"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+        ("[fd00::/8]:443", "[fd00::/8]:443"),
+        ("fd00::/8", "fd00::/8"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("1.example", "1.example"),
+    ] {
+        assert_eq!(rule(text).to_string(), canonical);
+        assert_eq!(rule(canonical).to_string(), canonical);
+    }
+}
+
+#[test]
+fn everything_else_is_refused_for_its_own_reason() {
+    use EndpointError as E;
+    let cases: &[(&str, fn(&E) -> bool)] = &[
+        ("", |e| matches!(e, E::Empty)),
+        ("https://api.example.com", |e| matches!(e, E::Scheme(s) if s == "https")),
+        ("api.example.com/v1", |e| matches!(e, E::Path)),
+        ("me@example.com", |e| matches!(e, E::UserInfo)),
+        ("example.com\0.evil.org", |e| matches!(e, E::Control)),
+        ("exam ple.com", |e| matches!(e, E::Control)),
+        ("bücher.example", |e| matches!(e, E::NotAscii)),
+        ("example。com", |e| matches!(e, E::NotAscii)),
+        ("example.com?x", |e| matches!(e, E::Character('?'))),
+        ("fe80::1%eth0", |e| matches!(e, E::Character('%'))),
+        ("example.com\\x", |e| matches!(e, E::Character('\\'))),
+        ("example.com:", |e| matches!(e, E::Port(_))),
+        ("example.com:0", |e| matches!(e, E::Port(_))),
+        ("example.com:65536", |e| matches!(e, E::Port(_))),
+        ("example.com:080", |e| matches!(e, E::Port(_))),
+        ("example.com:+80", |e| matches!(e, E::Character('+'))),
+        ("example.com:http", |e| matches!(e, E::Port(_))),
+        ("example.com:90-80", |e| matches!(e, E::EmptyRange(90, 80))),
+        ("example.com:80-", |e| matches!(e, E::Port(_))),
+        ("example.com.", |e| matches!(e, E::Label(_))),
+        (".example.com", |e| matches!(e, E::Label(_))),
+        ("a..b", |e| matches!(e, E::Label(_))),
+        ("-a.example", |e| matches!(e, E::Label(_))),
+        ("a-.example", |e| matches!(e, E::Label(_))),
+        ("a_b.example", |e| matches!(e, E::Label(_))),
+        ("127.1", |e| matches!(e, E::Numeric(_))),
+        ("2130706433", |e| matches!(e, E::Numeric(_))),
+        ("0x7f000001", |e| matches!(e, E::Numeric(_))),
+        ("0x7f.0.0.0x1", |e| matches!(e, E::Numeric(_))),
+        ("0x", |e| matches!(e, E::Numeric(_))),
+        ("0177.0.0.1", |e| matches!(e, E::Numeric(_))),
+        ("127.0.0.1.", |e| matches!(e, E::Numeric(_))),
+        ("256.0.0.1", |e| matches!(e, E::Numeric(_))),
+        ("a.example.1", |e| matches!(e, E::Numeric(_))),
+        ("*.0.1", |e| matches!(e, E::Numeric(_))),
+        ("::ffff:127.0.0.1", |e| matches!(e, E::Mapped(_))),
+        ("[::ffff:7f00:1]:80", |e| matches!(e, E::Mapped(_))),
+        ("0.0.0.0", |e| matches!(e, E::Unspecified(_))),
+        ("[::]:80", |e| matches!(e, E::Unspecified(_))),
+        ("::/128", |e| matches!(e, E::Unspecified(_))),
+        ("10.1.2.3/24", |e| matches!(e, E::HostBits { meant, .. } if meant == "10.1.2.0/24")),
+        ("10.0.0.0/33", |e| matches!(e, E::Prefix(_))),
+        ("10.0.0.0/08", |e| matches!(e, E::Prefix(_))),
+        ("10.0.0.0/", |e| matches!(e, E::Prefix(_))),
+        ("10.0.0.0/8/8", |e| matches!(e, E::Prefix(_))),
+        ("10/8", |e| matches!(e, E::Numeric(_))),
+        ("gggg::1", |e| matches!(e, E::Ipv6(_))),
+        ("[10.0.0.1]:80", |e| matches!(e, E::Brackets)),
+        ("[::1", |e| matches!(e, E::Brackets)),
+        ("[::1]80", |e| matches!(e, E::Brackets)),
+        ("::1]:80", |e| matches!(e, E::Brackets)),
+        ("*", |e| matches!(e, E::TooBroad(_))),
+        ("*.com", |e| matches!(e, E::TooBroad(_))),
+        ("*:443", |e| matches!(e, E::TooBroad(_))),
+        ("a.*.example", |e| matches!(e, E::Wildcard)),
+        ("*.*.example.org", |e| matches!(e, E::Wildcard)),
+        ("*example.org", |e| matches!(e, E::Wildcard)),
+    ];
+    for (text, expected) in cases {
+        let error = text.parse::<EndpointRule>().expect_err(text);
+        assert!(expected(&error), "{text}: {error:?}");
+        assert!(!error.hint().is_empty());
+    }
+    assert!(matches!("a".repeat(64).parse::<EndpointRule>(), Err(E::Label(_))));
+    let long = vec!["a".repeat(60); 5].join(".");
+    assert!(matches!(long[..254].parse::<EndpointRule>(), Err(E::NameTooLong(254))));
+    assert!(matches!("a.".repeat(200).parse::<EndpointRule>(), Err(E::TooLong(400))));
+}
+
+#[test]
+fn covering_never_reaches_further() {
+    for (outer, inner, covered) in [
+        ("example.com", "example.com:443", true),
+        ("example.com", "example.com:80", true),
+        ("example.com", "example.com:8443", false),
+        ("example.com:443", "example.com", false),
+        ("example.com:1-1000", "example.com", true),
+        ("*.example.org", "a.example.org", true),
+        ("*.example.org", "a.b.example.org", true),
+        ("*.example.org", "*.b.example.org", true),
+        ("*.example.org", "example.org", false),
+        ("*.example.org", "badexample.org", false),
+        ("*.b.example.org", "*.example.org", false),
+        ("a.example.org", "*.example.org", false),
+        ("10.0.0.0/8", "10.1.2.3", true),
+        ("10.0.0.0/8", "10.1.0.0/16", true),
+        ("10.1.0.0/16", "10.0.0.0/8", false),
+        ("0.0.0.0/0", "::1", false),
+        ("10.0.0.0/8", "example.com", false),
+    ] {
+        assert_eq!(rule(outer).covers(&rule(inner)), covered, "{outer} covers {inner}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_and_reading_settles(text in "\\PC{0,40}|[a-z0-9.:*/\\[\\]x-]{0,30}") {
+        if let Ok(rule) = text.parse::<EndpointRule>() {
+            let canonical = rule.to_string();
+            prop_assert_eq!(canonical.parse::<EndpointRule>().expect("canonical text is a rule"), rule.clone());
+            prop_assert!(rule.covers(&rule));
+        }
+    }
+}
