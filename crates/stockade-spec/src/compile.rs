@@ -1,31 +1,56 @@
-//! Compiles a policy, a request and host facts to a plan. Total and deterministic.
+//! Compiles a policy, a request and host facts to a plan. Total and deterministic: no I/O, no environment, no clock.
+//!
+//! The order of the modules is the order of the work: texts become paths ([`paths`]), the view of the file system is
+//! drawn up ([`system`], [`home`], [`workspace`], [`rules`]) as a [`view::View`], and a tier turns that and the
+//! rest of the policy into operations ([`namespaces`], [`confined`]).
 
-use std::path::PathBuf;
+mod confined;
+mod data;
+mod degraded;
+mod environment;
+mod error;
+mod home;
+mod landlock;
+mod limits;
+mod namespaces;
+mod paths;
+mod protected;
+mod refusals;
+mod rules;
+mod survey;
+mod system;
+mod tier;
+mod view;
+mod workspace;
 
-use thiserror::Error;
+pub use error::{CompileError, RuleProblem};
+pub use protected::protected_patterns;
+pub use survey::survey;
 
 use crate::facts::HostFacts;
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::request::Request;
+use crate::tier::Tier;
 
-/// Why a policy cannot be carried out here.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum CompileError {}
-
-/// The paths that [`compile`] needs to know about.
-#[must_use]
-pub fn survey(policy: &Policy, request: &Request) -> Vec<PathBuf> {
-    let _ = (policy, request);
-    Vec::new()
+/// What every part of the compilation reads.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    policy: &'a Policy,
+    request: &'a Request,
+    facts: &'a HostFacts,
 }
 
-/// Compiles.
+/// Compiles a policy for one request on one host.
 ///
 /// # Errors
-/// When the policy asks for something that this host cannot enforce.
+/// When the request makes no sense (no command, a workspace that is too broad), when a rule cannot be understood, or
+/// when the policy asks for something that this host cannot enforce. Nothing has happened then.
 pub fn compile(policy: &Policy, request: &Request, facts: &HostFacts) -> Result<Plan, CompileError> {
-    let _ = (policy, request, facts);
-    todo!()
+    let input = Input { policy, request, facts };
+    refusals::check(input)?;
+    match tier::choose(input)? {
+        Tier::Namespaces => namespaces::plan(input),
+        Tier::Landlock => confined::plan(input),
+    }
 }

@@ -133,6 +133,10 @@ pub enum PathFact {
     },
     /// A socket, FIFO or device.
     Special,
+    /// A file or directory that the caller's permissions let neither be read nor listed (`access(2)` with `R_OK`
+    /// fails). The command has no more permissions than the caller, so nothing needs to hide it. Whoever probes may
+    /// answer `File` or `Directory` instead; the plan is then longer, not weaker.
+    Sealed,
 }
 
 /// The part of the caller's git configuration that is carried over.

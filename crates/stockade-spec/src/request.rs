@@ -32,6 +32,12 @@ pub struct Request {
     pub isolation: Option<Tier>,
     /// Which file operations are observed one by one.
     pub trace: Trace,
+    /// A directory on the host in which private directories may be made: absolute, without symbolic links, outside
+    /// the workspace. Used where there is no mount namespace.
+    #[serde(with = "os_text::one")]
+    pub temporary: PathBuf,
+    /// A name for this run that no other run on this machine has at the same time: letters, digits and `-` only.
+    pub run_id: String,
 }
 
 /// Which standard streams of the caller are terminals; those become the sandbox's pseudo-terminal.

@@ -1,0 +1,178 @@
+//! Tier `landlock`: the view becomes Landlock rules on the host's own paths, for machines without user namespaces.
+
+use std::path::{Path, PathBuf};
+
+use super::data::{HOME, entries};
+use super::error::CompileError;
+use super::namespaces::{Steps, command, explanations, sweep, view};
+use super::view::{Node, Settled};
+use super::{Input, degraded, environment, home, landlock, limits, protected, rules};
+use crate::plan::{
+    BindAccess, Degradation, FileObservation, LandlockAccess, LandlockRule, LandlockRuleset, NetworkFilter, Operation,
+    PLAN_VERSION, Plan, Side, SystemCallFilter,
+};
+use crate::policy::WorkspaceAccess;
+use crate::report::Protection;
+use crate::request::Trace;
+use crate::tier::Tier;
+
+/// What this tier leaves weaker, whatever the policy.
+const WEAKER: &[(Protection, &str)] = &[
+    (
+        Protection::FileVisibility,
+        "that a file outside exists, its size and its owner can be seen, though not its content",
+    ),
+    (Protection::Caches, "caches in home can be read but not written, so some tools work without their cache"),
+    (Protection::ProcessVisibility, "names and arguments of other processes can be seen in /proc"),
+    (Protection::Lifetime, "descendants can outlive a supervisor that is ended with SIGKILL"),
+    (Protection::Loopback, "programs inside cannot reach each other over loopback: no network socket can be made"),
+    (Protection::Ipc, "System V shared memory, semaphores and message queues are shared with your other programs"),
+];
+/// What it leaves weaker where the workspace can be written.
+const WEAKER_PROTECTED: &str = "the supervisor decides on each change of a protected file, and a program with several \
+                                threads may change a path while it decides";
+/// What it leaves weaker where the policy denies files.
+const WEAKER_DENY: &str = "the supervisor decides on each access to a denied file below an allowed directory, and a program \
+                           with several threads may change a path while it decides";
+
+/// The private directories of a run.
+struct Private {
+    top: PathBuf,
+    home: PathBuf,
+    temporary: PathBuf,
+}
+
+/// Compiles for tier `landlock`.
+pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
+    let request = input.request;
+    let view = view(input)?;
+    let top = request.temporary.join(format!("stockade-{}", request.run_id));
+    let private = Private { home: top.join("home"), temporary: top.join("tmp"), top };
+    let places = environment::Places { home: &private.home, temporary: &private.temporary, view: &view };
+    let mut environment = environment::compile(input, &places)?;
+    add_toolchain_variables(&mut environment, input, &view);
+    let observation = observation(&view, input)?;
+    let mut bounds = Steps::default();
+    let mut weaker = limits::put(&mut bounds, input, Tier::Landlock);
+    weaker.extend(degradations(&observation));
+    weaker.sort_by_key(|degradation| degradation.protection);
+    let degraded = degraded::accepted(weaker, input.policy, Tier::Landlock)?;
+
+    let mut steps = Steps::default();
+    steps.take(&bounds, Side::Supervisor);
+    sweep(&mut steps, input);
+    for path in [&private.top, &private.home, &private.temporary] {
+        steps.add(Operation::PrivateDirectory { path: path.clone() }, Protection::Home);
+    }
+    steps.add(Operation::DieWithSupervisor, Protection::Lifetime);
+    steps.add(Operation::Subreaper, Protection::Lifetime);
+    if let Some(content) = home::git_configuration(input) {
+        let target = private.home.join(home::GIT_CONFIGURATION);
+        steps.add(Operation::File { target, content, mode: 0o644 }, Protection::Home);
+    }
+    steps.take(&bounds, Side::Stage);
+    steps.add(Operation::CloseDescriptors, Protection::Descriptors);
+    steps.add(Operation::DropCapabilities, Protection::Privileges);
+    steps.add(Operation::NoNewPrivileges, Protection::Privileges);
+    let ruleset = ruleset(&view, &private, input)?;
+    steps.add(Operation::Landlock { ruleset }, Protection::Files);
+    steps.add(Operation::SystemCalls { filter: filter(observation, input) }, Protection::Kernel);
+
+    Ok(Plan {
+        version: PLAN_VERSION,
+        tier: Tier::Landlock,
+        profile: input.policy.profile.clone(),
+        command: command(request, environment),
+        workspace: request.workspace.clone(),
+        home: private.home,
+        steps: steps.into_vec(),
+        degraded,
+        explanations: explanations(&view, input)?,
+    })
+}
+
+fn degradations(observation: &FileObservation) -> Vec<Degradation> {
+    let mut all: Vec<(Protection, &str)> = WEAKER.to_vec();
+    if !observation.protect.is_empty() {
+        all.push((Protection::ProtectedFiles, WEAKER_PROTECTED));
+    }
+    if !observation.deny.is_empty() {
+        all.push((Protection::Files, WEAKER_DENY));
+    }
+    all.into_iter().map(|(protection, reason)| Degradation { protection, reason: reason.to_owned() }).collect()
+}
+
+/// Home has another path than the real one, so toolchains are told where they are.
+fn add_toolchain_variables(
+    environment: &mut Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    input: Input<'_>,
+    view: &Settled,
+) {
+    for (_, rest) in entries(HOME).filter(|(kind, _)| *kind == "variable") {
+        let Some((name, below)) = rest.split_once(' ') else { continue };
+        let path = input.request.home.join(below);
+        let set = environment.iter().any(|(existing, _)| existing == name);
+        if !set && view.shows(&path) {
+            environment.push((name.into(), path.into()));
+        }
+    }
+    environment.sort();
+}
+
+/// The allow-list on the host's paths.
+fn ruleset(view: &Settled, private: &Private, input: Input<'_>) -> Result<LandlockRuleset, CompileError> {
+    // The tier is not chosen where the kernel has no Landlock; then no domain may be left out either.
+    let mut ruleset = landlock::empty(input.facts).ok_or_else(|| CompileError::TierUnavailable {
+        tier: Tier::Landlock,
+        reason: "this kernel has no Landlock".to_owned(),
+    })?;
+    ruleset.refuse_tcp = landlock::refuses_tcp(&ruleset);
+    let mut rule = |path: &Path, access| ruleset.rules.push(LandlockRule { path: path.to_path_buf(), access });
+    for entry in view.entries() {
+        match &entry.node {
+            Node::Host(BindAccess::ReadOnly) | Node::CopyOnWrite | Node::Proc => {
+                rule(&entry.path, LandlockAccess::Read)
+            }
+            Node::Host(BindAccess::Write) => rule(&entry.path, LandlockAccess::Write),
+            Node::Host(BindAccess::Device) => rule(&entry.path, LandlockAccess::Device),
+            // The host's own private stores and terminals stay closed; masks and held files are decided one by one.
+            _ => {}
+        }
+    }
+    rule(&private.home, LandlockAccess::Write);
+    rule(&private.temporary, LandlockAccess::Write);
+    Ok(ruleset)
+}
+
+/// What the mount view of the stronger tier hides or holds read-only is decided by the supervisor at each access.
+fn observation(view: &Settled, input: Input<'_>) -> Result<FileObservation, CompileError> {
+    let trace = input.request.trace;
+    let mut deny = rules::denied_globs(input)?;
+    for entry in view.entries() {
+        // The kernel's own interfaces are closed by the capabilities that the command lacks.
+        if matches!(entry.node, Node::Mask { .. }) && entry.protection != Protection::Kernel {
+            let glob = rules::literal(&entry.path);
+            if !deny.contains(&glob) {
+                deny.push(glob);
+            }
+        }
+    }
+    let protect = match input.policy.filesystem.workspace {
+        WorkspaceAccess::ReadOnly => Vec::new(),
+        WorkspaceAccess::Write => {
+            let top = rules::literal(&input.request.workspace);
+            protected::protected_patterns(input.policy).iter().map(|glob| format!("{top}/{glob}")).collect()
+        }
+    };
+    Ok(FileObservation { trace_writes: trace != Trace::Off, trace_reads: trace == Trace::All, deny, protect })
+}
+
+fn filter(files: FileObservation, input: Input<'_>) -> SystemCallFilter {
+    SystemCallFilter {
+        nested_namespaces: input.policy.kernel.nested_namespaces,
+        notify: true,
+        network: NetworkFilter::UnixOnly,
+        files,
+        decide_signals: true,
+    }
+}

@@ -1,0 +1,173 @@
+//! Why a policy cannot be carried out, in words that say what to do.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::glob::GlobError;
+use crate::plan::Degradation;
+use crate::report::Protection;
+use crate::tier::Tier;
+
+/// Why a policy cannot be carried out here. Paths are shown with control characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The request names no program.
+    #[error("there is no command to run")]
+    NoCommand,
+    /// A path of the request is not absolute, or has `.`, `..` or doubled slashes.
+    #[error("the {what} {path:?} is not an absolute path without `.` and `..`")]
+    UnclearPath {
+        /// Which path of the request.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// The run's name has other characters than letters, digits and `-`, or none.
+    #[error("the run's name {0:?} has other characters than letters, digits and `-`")]
+    BadRunId(String),
+    /// The workspace does not exist or is not a directory.
+    #[error("the workspace {0:?} is not a directory; name an existing one with --workspace")]
+    WorkspaceMissing(PathBuf),
+    /// The workspace is so broad that nothing would be protected.
+    #[error(
+        "the workspace cannot be {workspace:?}: it is {reason}; work in a directory of its own below it, or name one with --workspace"
+    )]
+    WorkspaceTooBroad {
+        /// The workspace.
+        workspace: PathBuf,
+        /// What it is.
+        reason: &'static str,
+    },
+    /// The command would start in a directory that is not seen inside.
+    #[error(
+        "the directory {directory:?} is not seen inside; start in the workspace {workspace:?} or below it, or allow it with --read"
+    )]
+    DirectoryNotSeen {
+        /// Where the command would start.
+        directory: PathBuf,
+        /// The workspace.
+        workspace: PathBuf,
+    },
+    /// A rule of the policy cannot be understood or obeyed.
+    #[error("rule {rule:?} of `{list}`: {problem}")]
+    Rule {
+        /// The list of the policy, as written there: `filesystem.read`.
+        list: &'static str,
+        /// The rule, as written.
+        rule: String,
+        /// What is wrong, and what to do.
+        problem: RuleProblem,
+    },
+    /// A limit is too small for any program to start.
+    #[error("`limits.{limit}` is {given}, and no program can run with less than {least}; raise it to at least that")]
+    LimitTooSmall {
+        /// The limit, as written in the policy.
+        limit: &'static str,
+        /// What the policy says.
+        given: String,
+        /// The least that makes sense.
+        least: String,
+    },
+    /// More protected files exist than can be held read-only.
+    #[error(
+        "the workspace has {found} protected files, and at most {most} can be held read-only; choose a smaller workspace"
+    )]
+    TooManyProtected {
+        /// How many there are.
+        found: usize,
+        /// How many are possible.
+        most: usize,
+    },
+    /// No tier works here, or not the one that was asked for.
+    #[error("tier `{tier}` does not work on this machine: {reason}")]
+    TierUnavailable {
+        /// The tier.
+        tier: Tier,
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// A name in `enforcement.accept_degraded` is not a protection.
+    #[error("`{0}` in `enforcement.accept_degraded` is not the name of a protection")]
+    UnknownProtection(String),
+    /// The tier leaves protections weaker, and the policy does not accept that.
+    #[error("{}", degraded_text(*tier, missing))]
+    Degraded {
+        /// The tier.
+        tier: Tier,
+        /// What is weaker, each with its reason.
+        missing: Vec<Degradation>,
+    },
+}
+
+/// What is wrong with one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RuleProblem {
+    /// It is not a glob.
+    #[error("{0}")]
+    Glob(#[source] GlobError),
+    /// It is empty.
+    #[error("it is empty; remove it")]
+    Empty,
+    /// It has a control character.
+    #[error("it has a control character; no path that a policy names may have one")]
+    ControlCharacter,
+    /// `~name`.
+    #[error("only `~` and `~/…` are understood; write the other user's home out")]
+    OtherHome,
+    /// `..` leads above the root.
+    #[error("its `..` lead above the root directory")]
+    AboveRoot,
+    /// A glob in a list of paths.
+    #[error("it is a glob, and only a path can be shown; name the directory that holds the files")]
+    GlobShown,
+    /// Nothing is there.
+    #[error("nothing is there; make it first, or remove the rule")]
+    Missing,
+    /// The caller cannot read it.
+    #[error("you have no permission to read it; remove the rule")]
+    Sealed,
+    /// It is a socket, FIFO or device.
+    #[error("it is a socket, FIFO or device; only files and directories can be shown")]
+    Special,
+    /// It is the root, home, or a directory of the system.
+    #[error("it is {0}; name the directories below it that are needed")]
+    TooBroad(&'static str),
+    /// It is a protected file, which cannot be written.
+    #[error("it is a protected file of the workspace, which can be read but not written; change it outside")]
+    Protected,
+    /// It needs the gate to the network.
+    #[error("it needs the network gate, which this version does not have; remove the rule to run without network")]
+    NeedsGate,
+    /// It is not a name of an environment variable.
+    #[error("it is not a name of an environment variable: those are not empty and have no `=` and no NUL")]
+    NotAVariable,
+    /// A value with a NUL.
+    #[error("its value has a NUL, which no environment variable can hold")]
+    NulInValue,
+}
+
+fn degraded_text(tier: Tier, missing: &[Degradation]) -> String {
+    let mut text = format!("tier `{tier}`, the strongest that this machine offers, leaves protections weaker:\n");
+    for Degradation { protection, reason } in missing {
+        text += &format!("  {protection}: {reason}\n");
+    }
+    let names: Vec<_> = missing.iter().map(|degradation| degradation.protection.name()).collect();
+    text += &format!("accept them with `--accept-degraded {}`, or in the policy:\n", names.join(","));
+    text += &format!("  [enforcement]\n  accept_degraded = [\"{}\"]\n", names.join("\", \""));
+    text += "`stockade doctor` says what would make the stronger tier work";
+    text
+}
+
+impl CompileError {
+    /// The protections that it is about, where it is [`CompileError::Degraded`].
+    #[must_use]
+    pub fn protections(&self) -> Vec<Protection> {
+        match self {
+            Self::Degraded { missing, .. } => missing.iter().map(|degradation| degradation.protection).collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Which paths of the host a plan depends on.
+
+use std::path::PathBuf;
+
+use super::{home, rules, system, workspace};
+use crate::policy::Policy;
+use crate::request::Request;
+
+/// The paths that [`super::compile`] needs to know about: whoever probes the host looks at each once, without following a
+/// link in its last component, and puts what is there into [`crate::HostFacts::paths`].
+#[must_use]
+pub fn survey(policy: &Policy, request: &Request) -> Vec<PathBuf> {
+    let mut paths = Vec::with_capacity(192);
+    system::survey(&mut |path| paths.push(PathBuf::from(path)));
+    let mut uses = |path| paths.push(path);
+    home::survey(request, &mut uses);
+    workspace::survey(request, &mut uses);
+    rules::survey(policy, request, &mut uses);
+    paths.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+    paths.dedup();
+    paths
+}

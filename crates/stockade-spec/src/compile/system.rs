@@ -1,0 +1,111 @@
+//! The part of the view that is the same for everyone: system directories, devices, `/proc`, private stores.
+
+use std::path::{Path, PathBuf};
+
+use super::data::{PROC, SYSTEM, entries};
+use super::paths::normal;
+use super::view::{Node, View};
+use crate::facts::{HostFacts, PathFact};
+use crate::plan::BindAccess;
+use crate::report::Protection;
+
+/// The paths of the tables whose existence matters.
+pub(super) fn survey(uses: &mut impl FnMut(&'static str)) {
+    for (kind, path) in entries(SYSTEM) {
+        if matches!(kind, "show" | "hide" | "device") {
+            uses(path);
+        }
+    }
+    for (_, rest) in entries(PROC) {
+        if let Some((_, path)) = rest.split_once(' ') {
+            uses(path);
+        }
+    }
+}
+
+/// Puts the system into the view.
+pub(super) fn put(view: &mut View, facts: &HostFacts) {
+    view.put("/dev", Node::Directory { mode: 0o755 }, Protection::Files);
+    for (kind, rest) in entries(SYSTEM) {
+        match kind {
+            "show" => show(view, Path::new(rest), facts, Protection::Files),
+            "hide" => hide(view, Path::new(rest), facts),
+            "device" if *facts.at(Path::new(rest)) == PathFact::Special => {
+                view.put(rest, Node::Host(BindAccess::Device), Protection::Files);
+            }
+            "link" => {
+                if let Some((path, text)) = rest.split_once(' ') {
+                    view.put(path, Node::Link { text: text.into() }, Protection::Files);
+                }
+            }
+            "store" => {
+                if let Some((path, mode)) = rest.split_once(' ') {
+                    // A table with a mode that is not octal fails its test; such an entry is private at any rate.
+                    let mode = u32::from_str_radix(mode, 8).unwrap_or(0o700);
+                    view.put(path, Node::Private { mode }, Protection::Files);
+                }
+            }
+            _ => {}
+        }
+    }
+    view.put("/dev/pts", Node::DevPts, Protection::Terminal);
+    put_proc(view, facts);
+}
+
+fn put_proc(view: &mut View, facts: &HostFacts) {
+    view.put("/proc", Node::Proc, Protection::ProcessVisibility);
+    for (kind, rest) in entries(PROC) {
+        let Some((whom, path)) = rest.split_once(' ') else { continue };
+        if whom == "root" && facts.uid != 0 {
+            continue;
+        }
+        let fact = facts.at(Path::new(path));
+        let directory = *fact == PathFact::Directory;
+        match (kind, fact) {
+            (_, PathFact::Missing) | ("hide", PathFact::Sealed) => {}
+            ("hide", _) => view.put(path, Node::Mask { directory }, Protection::Kernel),
+            _ => view.put(path, Node::ReadOnly, Protection::Kernel),
+        }
+    }
+}
+
+/// Shows a path of the host read-only, if it exists; a symbolic link with what it leads to.
+pub(super) fn show(view: &mut View, path: &Path, facts: &HostFacts, protection: Protection) {
+    place(view, path, facts, &Node::Host(BindAccess::ReadOnly), protection);
+}
+
+/// Puts a node of the host's at a path that exists; where that is a symbolic link, the link, and the node at its end.
+pub(super) fn place(view: &mut View, path: &Path, facts: &HostFacts, node: &Node, protection: Protection) {
+    match facts.at(path) {
+        PathFact::File | PathFact::Directory => view.put(path, node.clone(), protection),
+        PathFact::Symlink { text, resolved: Some(resolved), .. } => {
+            view.put(path, Node::Link { text: link_text(path, text, resolved) }, protection);
+            view.put(resolved, node.clone(), protection);
+        }
+        // What is missing or cannot be read is not shown; what is neither file nor directory is not data.
+        PathFact::Missing | PathFact::Symlink { .. } | PathFact::Special | PathFact::Sealed => {}
+    }
+}
+
+/// The host's own text of a link where it leads straight to the end, else the end: a link in between would not exist.
+fn link_text(path: &Path, text: &Path, resolved: &Path) -> PathBuf {
+    let straight = path.parent().and_then(|parent| normal(&parent.join(text)));
+    if straight.as_deref() == Some(resolved) { text.to_path_buf() } else { resolved.to_path_buf() }
+}
+
+/// Hides a path, where the caller could read it.
+pub(super) fn hide(view: &mut View, path: &Path, facts: &HostFacts) {
+    let directory = match facts.at(path) {
+        PathFact::Missing | PathFact::Sealed => return,
+        PathFact::Directory => true,
+        // A link is hidden at its end: a mount cannot be put on a link.
+        PathFact::Symlink { resolved, directory, .. } => {
+            if let Some(resolved) = resolved {
+                view.put(resolved, Node::Mask { directory: *directory }, Protection::Files);
+            }
+            return;
+        }
+        PathFact::File | PathFact::Special => false,
+    };
+    view.put(path, Node::Mask { directory }, Protection::Files);
+}
