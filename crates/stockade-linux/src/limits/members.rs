@@ -1,0 +1,100 @@
+//! Ending the members of a group and removing its directory. Nothing here allocates: the janitor runs it in a forked copy.
+
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{CWD, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+use rustix::thread::Timespec;
+
+use super::kernel_file;
+
+/// How often the members are listed and killed where the kernel cannot do it in one step.
+const PASSES: u32 = 64;
+
+/// How long a group may stay busy after its members were killed, in milliseconds: a process that was killed while it
+/// held gigabytes needs some time to give them back.
+pub(crate) const PATIENCE_MS: u64 = 2_000;
+
+/// Kills every process in the group `directory`.
+///
+/// With `cgroup.kill` (since 5.14, version 2 only) that is one atomic step. Otherwise new members are first forbidden
+/// where the group has the `pids` controller, then the members are killed until none is left. A listed process cannot
+/// be mistaken for another one that got its number: between the reading and the signal, all numbers would have to be used up.
+pub(crate) fn kill(directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    match kernel_file::write(directory, c"cgroup.kill", b"1") {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    match kernel_file::write(directory, c"pids.max", b"0") {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error),
+    }
+    for _ in 0..PASSES {
+        if kill_listed(directory)? == 0 {
+            return Ok(());
+        }
+        sleep_us(500);
+    }
+    Ok(())
+}
+
+/// Kills the processes that `cgroup.procs` lists, and says how many there were.
+fn kill_listed(directory: BorrowedFd<'_>) -> rustix::io::Result<usize> {
+    let file = kernel_file::open(directory, c"cgroup.procs", OFlags::RDONLY)?;
+    let mut buffer = [0_u8; kernel_file::SMALL];
+    let mut number = 0_i32;
+    let mut killed = 0;
+    loop {
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut buffer))?;
+        if count == 0 {
+            return Ok(killed);
+        }
+        for &byte in buffer.get(..count).unwrap_or_default() {
+            if byte.is_ascii_digit() {
+                number = number.saturating_mul(10).saturating_add(i32::from(byte - b'0'));
+                continue;
+            }
+            // 0 stands for a process of another process namespace, which this one cannot reach.
+            if let Some(pid) = Pid::from_raw(number) {
+                match rustix::process::kill_process(pid, Signal::KILL) {
+                    Ok(()) | Err(Errno::SRCH) => killed += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            number = 0;
+        }
+    }
+}
+
+/// Kills the members of the group at `path` and removes it. A group that is gone already is fine.
+///
+/// # Errors
+/// `EBUSY` when a member does not end within [`PATIENCE_MS`].
+pub(crate) fn end(path: &CStr) -> rustix::io::Result<()> {
+    let mut waited_us = 0;
+    let mut pause_us = 50;
+    loop {
+        // Most often the members have ended by themselves, and removing is all that is left.
+        match rustix::fs::rmdir(path) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::BUSY) if waited_us < PATIENCE_MS * 1_000 => {}
+            Err(error) => return Err(error),
+        }
+        match kernel_file::open(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(directory) => kill(std::os::fd::AsFd::as_fd(&directory))?,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        sleep_us(pause_us);
+        waited_us += pause_us;
+        pause_us = (pause_us * 2).min(20_000);
+    }
+}
+
+fn sleep_us(microseconds: u64) {
+    let nanoseconds = i64::try_from(microseconds.min(999_999) * 1_000).unwrap_or(999_999_000);
+    // The rest of a pause that a signal cut short does not matter: the callers look again.
+    drop(rustix::thread::nanosleep(&Timespec { tv_sec: 0, tv_nsec: nanoseconds }));
+}

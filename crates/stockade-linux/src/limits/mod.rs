@@ -1,0 +1,19 @@
+//! Bounds on what a run may use, by the strongest mechanism that the plan chose.
+//!
+//! | mechanism | here |
+//! |---|---|
+//! | control groups, version 1 and 2 | [`Cgroup`] |
+//! | limits of each process, processors | [`rlimits`], applied by the stage |
+
+mod error;
+mod group;
+mod hits;
+pub(crate) mod kernel_file;
+mod members;
+pub mod rlimits;
+mod settings;
+
+pub use error::LimitError;
+pub use group::{Cgroup, join};
+pub use hits::Hits;
+pub use settings::{Bound, Version};

@@ -1,0 +1,120 @@
+//! What this program does when a test starts it as the process that is limited.
+
+use std::io::{BufRead, Write};
+use std::os::fd::AsFd;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use stockade_linux::limits;
+
+/// Starts a role; it waits until [`go`] is called.
+pub fn start(role: &[&str]) -> Child {
+    command(role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program starts")
+}
+
+/// The command that plays a role.
+pub fn command(role: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+    command.arg("role").args(role);
+    command
+}
+
+/// Lets a role that waits go on.
+pub fn go(child: &mut Child) {
+    child.stdin.take().expect("it is a pipe").write_all(b"go\n").expect("it waits");
+}
+
+/// What a child that has ended printed.
+pub fn output(child: Child) -> String {
+    let output = child.wait_with_output().expect("it is a child");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Plays a role.
+pub fn play(role: &[String]) -> ExitCode {
+    let words: Vec<&str> = role.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["hog", mebibytes] => {
+            wait();
+            hog(number(mebibytes));
+        }
+        ["hog-child", mebibytes] => {
+            wait();
+            let mut child = start(&["hog", mebibytes]);
+            go(&mut child);
+            child.wait().expect("it is a child");
+            sleep(Duration::from_secs(30));
+        }
+        ["fork", count] => {
+            wait();
+            fork(number(count));
+        }
+        ["threads", count] => {
+            wait();
+            threads(number(count));
+        }
+        ["spin", milliseconds] => {
+            wait();
+            spin(Duration::from_millis(number(milliseconds) as u64));
+        }
+        ["sleep"] => sleep(Duration::from_secs(60)),
+        ["join-and-sleep"] => {
+            let procs = std::io::stdin().as_fd().try_clone_to_owned().expect("standard input is open");
+            limits::join(&[procs]).expect("joining the group works");
+            println!("joined");
+            sleep(Duration::from_secs(60));
+        }
+        _ => panic!("no such role: {role:?}"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
+}
+
+fn wait() {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).expect("standard input is a pipe");
+}
+
+/// Uses that much memory, and stays for a while.
+fn hog(mebibytes: usize) {
+    let memory = vec![1_u8; mebibytes << 20];
+    println!("{}", memory.iter().step_by(4096).map(|&byte| usize::from(byte)).sum::<usize>());
+    sleep(Duration::from_secs(2));
+}
+
+/// Starts that many processes that stay, and prints how many could be started.
+fn fork(count: usize) {
+    let mut children: Vec<Child> = Vec::new();
+    for _ in 0..count {
+        match command(&["sleep"]).spawn() {
+            Ok(child) => children.push(child),
+            Err(_) => break,
+        }
+    }
+    println!("{}", children.len());
+    for mut child in children {
+        child.kill().expect("it is a child");
+        child.wait().expect("it is a child");
+    }
+}
+
+fn threads(count: usize) {
+    for _ in 0..count {
+        std::thread::spawn(|| sleep(Duration::from_secs(60)));
+    }
+    println!("{count}");
+    std::io::stdout().flush().expect("standard output is open");
+    sleep(Duration::from_secs(60));
+}
+
+/// Uses the processor for that long by the clock.
+fn spin(time: Duration) {
+    let start = std::time::Instant::now();
+    while start.elapsed() < time {
+        std::hint::black_box(0_u64);
+    }
+}
