@@ -1,0 +1,155 @@
+//! The thread whose system call waits for an answer: its memory, its files, its identity.
+//!
+//! A thread can be killed while the supervisor looks at it, and its id can be given to another one. So everything that
+//! is read is used only if the notification is still valid afterwards (`seccomp_unotify(2)`).
+
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use stockade_spec::report::ProcessRef;
+
+use super::process::{self, Standing, Status};
+use crate::sys::memory;
+use crate::sys::notify::{Listener, Notification};
+
+/// Longest path that the kernel takes, with its NUL, in bytes.
+pub(super) const PATH_MAX: usize = 4096;
+
+/// The thread that asks.
+#[derive(Debug)]
+pub(super) struct Asker<'a> {
+    listener: &'a Listener,
+    notification: &'a Notification,
+    status: OnceCell<Status>,
+}
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(listener: &'a Listener, notification: &'a Notification) -> Self {
+        Self { listener, notification, status: OnceCell::new() }
+    }
+
+    /// Id of the thread on the host.
+    pub(super) fn thread(&self) -> u32 {
+        self.notification.pid
+    }
+
+    /// One of the six arguments.
+    pub(super) fn argument(&self, at: usize) -> u64 {
+        self.notification.arguments.get(at).copied().unwrap_or(0)
+    }
+
+    /// An argument of which the kernel reads the low half as a signed number: descriptors, process ids.
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel ignores the high half")]
+    pub(super) fn number(&self, at: usize) -> i32 {
+        self.argument(at) as i32
+    }
+
+    /// The same as an unsigned number: flags, modes, families.
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel ignores the high half")]
+    pub(super) fn bits(&self, at: usize) -> u32 {
+        self.argument(at) as u32
+    }
+
+    /// Fails with `ESRCH` when the thread no longer waits, so that what was read may be another's.
+    fn still_waiting(&self) -> Result<(), Errno> {
+        match self.listener.is_valid(self.notification.id) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Errno::SRCH),
+            Err(error) => Err(errno(&error)),
+        }
+    }
+
+    /// A text in the thread's memory, at most [`PATH_MAX`] bytes with its NUL.
+    pub(super) fn text(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        let text = memory::read_text(self.thread(), address, PATH_MAX).map_err(|error| errno(&error))?;
+        self.still_waiting()?;
+        Ok(text)
+    }
+
+    /// Bytes of the thread's memory, all of them or `EFAULT`. The caller bounds `length`.
+    pub(super) fn bytes(&self, address: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; length];
+        if length > 0 && memory::read(self.thread(), address, &mut bytes).map_err(|error| errno(&error))? != length {
+            return Err(Errno::FAULT);
+        }
+        self.still_waiting()?;
+        Ok(bytes)
+    }
+
+    /// The thread's root directory, opened as a place (`O_PATH`).
+    pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
+        self.open_link("root")
+    }
+
+    /// Its working directory.
+    pub(super) fn directory(&self) -> Result<OwnedFd, Errno> {
+        self.open_link("cwd")
+    }
+
+    /// What one of its descriptors is open on, as a place.
+    pub(super) fn opened(&self, descriptor: i32) -> Result<OwnedFd, Errno> {
+        if descriptor < 0 {
+            return Err(Errno::BADF);
+        }
+        self.open_link(&format!("fd/{descriptor}")).map_err(|error| if error == Errno::NOENT { Errno::BADF } else { error })
+    }
+
+    /// The path of its working directory, as seen from its root.
+    pub(super) fn directory_path(&self) -> Result<PathBuf, Errno> {
+        let text = readlinkat(CWD, format!("/proc/{}/cwd", self.thread()), Vec::new())?;
+        self.still_waiting()?;
+        Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
+    }
+
+    fn open_link(&self, name: &str) -> Result<OwnedFd, Errno> {
+        let opened = openat(CWD, format!("/proc/{}/{name}", self.thread()), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        self.still_waiting()?;
+        Ok(opened)
+    }
+
+    /// A copy of one of its descriptors, sharing the open file.
+    ///
+    /// Threads of one process that do not share their descriptors are not told apart: the copy is the first thread's.
+    pub(super) fn duplicate(&self, descriptor: i32) -> Result<OwnedFd, Errno> {
+        let process = i32::try_from(self.status()?.process).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+        let handle = pidfd_open(process, PidfdFlags::empty())?;
+        self.still_waiting()?;
+        pidfd_getfd(handle, descriptor, PidfdGetfdFlags::empty())
+    }
+
+    /// What `/proc` says of it; read once.
+    pub(super) fn status(&self) -> Result<&Status, Errno> {
+        if let Some(status) = self.status.get() {
+            return Ok(status);
+        }
+        let status = process::status(self.thread()).map_err(|error| errno(&error))?;
+        self.still_waiting()?;
+        Ok(self.status.get_or_init(|| status))
+    }
+
+    /// How its process stands among the others.
+    pub(super) fn standing(&self) -> Result<Standing, Errno> {
+        let standing = process::standing(self.thread()).map_err(|error| errno(&error))?;
+        self.still_waiting()?;
+        Ok(standing)
+    }
+
+    /// Its process, for a report; `None` when it is gone.
+    pub(super) fn process(&self) -> Option<ProcessRef> {
+        let pid = self.status().ok()?.process;
+        let name = process::read_bounded(&format!("/proc/{pid}/comm")).ok()?;
+        self.still_waiting().ok()?;
+        Some(ProcessRef { pid, name: String::from_utf8_lossy(name.trim_ascii_end()).into_owned() })
+    }
+}
+
+/// The error number of an error, or `EIO` for one that the kernel did not name.
+pub(super) fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}

@@ -1,0 +1,1 @@
+//! Denials that follow from a failed command's error text.

@@ -1,0 +1,223 @@
+//! The supervisor's side of system-call notification (`seccomp_unotify(2)`): answers every call that the filter asks
+//! about, and records what was refused.
+//!
+//! An answer is one of three. A refusal is always safe. Letting the kernel carry on is safe only where the kernel itself
+//! refuses what must not happen, because whatever the supervisor has read through a pointer can have changed since. All
+//! else is done on the process's behalf, with the supervisor's own copy of the arguments.
+
+mod address;
+mod asker;
+mod files;
+pub mod inferred;
+mod network;
+mod process;
+mod signals;
+mod sockets;
+mod walk;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use stockade_spec::plan::{Explanations, NetworkFilter, SystemCallFilter};
+use stockade_spec::report::Area;
+use stockade_spec::tier::Tier;
+use thiserror::Error;
+
+use crate::denials::{Attempt, DenialLog};
+use crate::seccomp::{self, Kind, Meaning};
+use crate::sys::notify::{AddDescriptor, Listener, Notification};
+use asker::Asker;
+use files::FileRules;
+
+/// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
+const MAX_ANSWERS: usize = 64;
+
+/// What an observer has to know about the run.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The workspace, as an absolute path without links.
+    pub workspace: PathBuf,
+    /// The home directory, as seen inside.
+    pub home: PathBuf,
+    /// The tier.
+    pub tier: Tier,
+    /// The plan's rules about files.
+    pub explanations: Explanations,
+    /// Process id of the supervisor.
+    pub supervisor: u32,
+    /// Process id, on the host, of the first process of the sandbox, to which every other one descends.
+    pub first_process: u32,
+}
+
+/// Why notifications cannot be answered. The run has to end: its programs would wait forever.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The descriptor does not poll.
+    #[error("cannot wait for notified system calls: {0}; please report this with the kernel's version")]
+    Wait(#[source] io::Error),
+    /// A notification cannot be received.
+    #[error("cannot receive a notified system call: {0}; please report this with the kernel's version")]
+    Receive(#[source] io::Error),
+    /// An answer cannot be sent.
+    #[error("cannot answer the system call `{call}`: {source}; please report this with the kernel's version")]
+    Answer {
+        /// The call's name.
+        call: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A rule of the plan is no glob.
+    #[error("the plan holds a path rule that cannot be read: {0}")]
+    Rule(#[from] stockade_spec::glob::GlobError),
+    /// The supervisor's own capabilities cannot be read.
+    #[error("cannot read the supervisor's capabilities: {0}")]
+    Capabilities(#[source] io::Error),
+}
+
+/// Whether more notifications can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Programs run under the filter.
+    Going,
+    /// The last program that ran under the filter has ended: the descriptor need not be polled any more.
+    Over,
+}
+
+/// What a call is answered with.
+#[derive(Debug)]
+enum Answer {
+    /// The kernel makes the call.
+    Continue,
+    /// The call fails.
+    Fail(Errno),
+    /// The call returns 0 without being made.
+    Done,
+    /// The call returns a new descriptor for this file.
+    Descriptor { file: OwnedFd, close_on_exec: bool },
+}
+
+impl From<Result<(), Errno>> for Answer {
+    fn from(result: Result<(), Errno>) -> Self {
+        result.map_or_else(Self::Fail, |()| Self::Done)
+    }
+}
+
+/// Answers the calls that one filter asks about.
+#[derive(Debug)]
+pub struct Observer {
+    listener: Listener,
+    network: NetworkFilter,
+    files: FileRules,
+    context: Context,
+}
+
+impl Observer {
+    /// Takes over the listener of an installed filter.
+    ///
+    /// # Errors
+    /// When a path rule is no glob, or the supervisor cannot learn what it may do itself.
+    pub(crate) fn new(listener: Listener, filter: &SystemCallFilter, context: Context) -> Result<Self, ObserveError> {
+        let files = FileRules::new(&filter.files, &context)?;
+        Ok(Self { listener, network: filter.network, files, context })
+    }
+
+    /// Polls readable when calls wait for [`Self::on_ready`].
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Answers the calls that wait, at most 64 of them, without waiting for more.
+    ///
+    /// # Errors
+    /// When the kernel does not take part any more; the run has to be ended then.
+    pub fn on_ready(&mut self, log: &mut DenialLog<'_>) -> Result<Activity, ObserveError> {
+        for _ in 0..MAX_ANSWERS {
+            let ready = self.poll()?;
+            if !ready.contains(PollFlags::IN) {
+                return Ok(if ready.contains(PollFlags::HUP) { Activity::Over } else { Activity::Going });
+            }
+            if let Some(notification) = self.listener.receive().map_err(ObserveError::Receive)? {
+                self.answer(&notification, log)?;
+            }
+        }
+        Ok(Activity::Going)
+    }
+
+    fn poll(&self) -> Result<PollFlags, ObserveError> {
+        let mut descriptors = [PollFd::new(&self.listener, PollFlags::IN)];
+        match poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) | Err(Errno::INTR) => Ok(descriptors[0].revents()),
+            Err(error) => Err(ObserveError::Wait(error.into())),
+        }
+    }
+
+    fn answer(&self, notification: &Notification, log: &mut DenialLog<'_>) -> Result<(), ObserveError> {
+        let meaning = seccomp::meaning(notification.arch, notification.number);
+        let answer = self.decide(meaning, notification, log);
+        self.send(notification.id, answer).map_err(|source| ObserveError::Answer { call: meaning.name, source })
+    }
+
+    fn decide(&self, meaning: Meaning, notification: &Notification, log: &mut DenialLog<'_>) -> Answer {
+        let asker = Asker::new(&self.listener, notification);
+        match meaning.kind {
+            Kind::Connect => network::connect(self, &asker, log),
+            Kind::Bind => network::bind(self, &asker, log),
+            Kind::SendTo => network::send_to(self, &asker, log),
+            Kind::SendMessage => network::send_message(self, &asker, log),
+            Kind::Signal => signals::decide(self, &asker, meaning.name, log),
+            Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
+            Kind::Socket => {
+                let refusal = refusal(notification);
+                let family = asker.number(0);
+                let name = address::family_name(family).map_or_else(|| format!("family {family}"), str::to_owned);
+                log.record(Attempt::new(Area::Sockets, meaning.name, name).by(asker.process()));
+                Answer::Fail(refusal)
+            }
+            Kind::Forbidden | Kind::ForeignArchitecture | Kind::Other => {
+                let target = target_of_forbidden(meaning, notification);
+                log.record(Attempt::new(Area::SystemCalls, meaning.name, target).by(asker.process()));
+                Answer::Fail(refusal(notification))
+            }
+        }
+    }
+
+    /// Sends an answer; one to a thread that was killed meanwhile goes nowhere.
+    fn send(&self, id: u64, answer: Answer) -> io::Result<()> {
+        let (file, close_on_exec) = match answer {
+            Answer::Continue => return self.listener.respond_continue(id).map(|_delivered| ()),
+            Answer::Fail(error) => return self.listener.respond_errno(id, error.raw_os_error()).map(|_delivered| ()),
+            Answer::Done => return self.listener.respond_value(id, 0).map(|_delivered| ()),
+            Answer::Descriptor { file, close_on_exec } => (file, close_on_exec),
+        };
+        match self.listener.add_descriptor(id, file.as_fd(), AddDescriptor { number: None, close_on_exec, answer: true }) {
+            Ok(_number) => Ok(()),
+            // The process may have as many descriptors open as it may have (`EMFILE`): that is its call's result.
+            Err(error) => self.listener.respond_errno(id, asker::errno(&error).raw_os_error()).map(|_delivered| ()),
+        }
+    }
+}
+
+fn refusal(notification: &Notification) -> Errno {
+    Errno::from_raw_os_error(seccomp::refusal(notification.arch, notification.number, &notification.arguments))
+}
+
+/// What tells one forbidden call from another of the same name.
+fn target_of_forbidden(meaning: Meaning, notification: &Notification) -> String {
+    match meaning.kind {
+        Kind::ForeignArchitecture => format!("number {}", notification.number.cast_unsigned() & 0x3fff_ffff),
+        _ if meaning.name == "ioctl" => format!("request {:#x}", notification.arguments[1] & 0xffff_ffff),
+        _ if matches!(meaning.name, "prctl" | "fcntl") => {
+            let at = usize::from(meaning.name == "fcntl");
+            format!("option {}", notification.arguments[at] & 0xffff_ffff)
+        }
+        _ if matches!(meaning.name, "clone" | "unshare" | "personality") => {
+            format!("flags {:#x}", notification.arguments[0] & 0xffff_ffff)
+        }
+        _ => String::new(),
+    }
+}

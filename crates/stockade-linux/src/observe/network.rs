@@ -1,0 +1,128 @@
+//! Calls that name a socket address.
+//!
+//! In a private network the kernel lets nothing out by itself, so that addresses on loopback pass and the others are
+//! refused for the sake of a clear error and a record. Without one, only Unix sockets can be made, and `sockets` decides
+//! which of them may be reached.
+
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+use rustix::net::sockopt::{socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType};
+use stockade_spec::plan::NetworkFilter;
+use stockade_spec::report::Area;
+
+use super::address::{self, Address, MAX_ADDRESS};
+use super::asker::Asker;
+use super::{Answer, Observer, sockets};
+use crate::denials::{Attempt, DenialLog};
+
+/// The address that a call names, with the bytes that say so.
+pub(super) struct Named {
+    pub(super) address: Address,
+    pub(super) bytes: Vec<u8>,
+}
+
+pub(super) fn connect(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    match read_address(asker, 1, 2) {
+        Ok(named) => reach(observer, asker, "connect", &named, log),
+        Err(error) => Answer::Fail(error),
+    }
+}
+
+pub(super) fn send_to(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    match (observer.network, read_address(asker, 4, 5)) {
+        (_, Err(error)) => Answer::Fail(error),
+        (NetworkFilter::Private, Ok(named)) => reach(observer, asker, "sendto", &named, log),
+        (NetworkFilter::UnixOnly, Ok(named)) => send_by_connected(asker, "sendto", &named.address, log),
+    }
+}
+
+/// Messages name their address in memory, twice removed. Connected Unix sockets ignore it, and datagram ones cannot be
+/// made where this is asked.
+pub(super) fn send_message(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    match observer.network {
+        NetworkFilter::Private => Answer::Continue,
+        NetworkFilter::UnixOnly => send_by_connected(asker, "sendmsg", &Address::UnixUnnamed, log),
+    }
+}
+
+pub(super) fn bind(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    match (observer.network, read_address(asker, 1, 2).map(|named| named.address)) {
+        (_, Err(error)) => Answer::Fail(error),
+        (_, Ok(Address::Malformed)) => Answer::Fail(Errno::INVAL),
+        (NetworkFilter::Private, Ok(Address::Internet(address))) if !address::is_local(address.ip()) => {
+            record_internet(asker, "bind", address, log);
+            Answer::Fail(Errno::ADDRNOTAVAIL)
+        }
+        (NetworkFilter::UnixOnly, Ok(Address::Internet(address))) => {
+            record_internet(asker, "bind", address, log);
+            Answer::Fail(Errno::ACCESS)
+        }
+        // The kernel holds names to the file rules, and abstract ones to this network namespace.
+        (_, Ok(_)) => Answer::Continue,
+    }
+}
+
+/// Connecting or sending to an address.
+fn reach(
+    observer: &Observer,
+    asker: &Asker<'_>,
+    operation: &'static str,
+    named: &Named,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    match (observer.network, &named.address) {
+        (_, Address::Malformed) => Answer::Fail(Errno::INVAL),
+        (NetworkFilter::Private, Address::Internet(address)) if address::is_local(address.ip()) => Answer::Continue,
+        (_, Address::Internet(address)) => {
+            record_internet(asker, operation, *address, log);
+            Answer::Fail(Errno::ACCESS)
+        }
+        (NetworkFilter::Private, Address::UnixPath(path)) => {
+            sockets::observe_path(asker, operation, path, log);
+            Answer::Continue
+        }
+        (NetworkFilter::Private, Address::UnixAbstract(name)) => {
+            sockets::observe_abstract(asker, operation, name, log);
+            Answer::Continue
+        }
+        (NetworkFilter::Private, Address::Unspecified | Address::UnixUnnamed | Address::Other(_)) => Answer::Continue,
+        (NetworkFilter::UnixOnly, _) => sockets::connect_on_behalf(observer, asker, named, log),
+    }
+}
+
+/// Without a private network: lets sockets send that do not look at addresses, and no other.
+fn send_by_connected(
+    asker: &Asker<'_>,
+    operation: &'static str,
+    address: &Address,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    let kinds = asker.duplicate(asker.number(0)).and_then(|socket| Ok((socket_domain(&socket)?, socket_type(&socket)?)));
+    match kinds {
+        Err(error) => Answer::Fail(error),
+        Ok((AddressFamily::UNIX, SocketType::STREAM | SocketType::SEQPACKET)) => Answer::Continue,
+        Ok(_) => {
+            match address {
+                Address::Internet(address) => record_internet(asker, operation, *address, log),
+                Address::UnixPath(path) => {
+                    log.record(Attempt::new(Area::Sockets, operation, path).by(asker.process()));
+                }
+                _ => log.record(Attempt::new(Area::Sockets, operation, "datagram socket").by(asker.process())),
+            }
+            Answer::Fail(Errno::ACCESS)
+        }
+    }
+}
+
+fn record_internet(asker: &Asker<'_>, operation: &'static str, address: SocketAddr, log: &mut DenialLog<'_>) {
+    log.record(Attempt::new(Area::Network, operation, address.to_string()).by(asker.process()));
+}
+
+/// Reads the address to which one argument points and whose length another gives.
+fn read_address(asker: &Asker<'_>, address: usize, length: usize) -> Result<Named, Errno> {
+    let length = usize::try_from(asker.number(length)).ok().filter(|&length| length <= MAX_ADDRESS);
+    let bytes = asker.bytes(asker.argument(address), length.ok_or(Errno::INVAL)?)?;
+    Ok(Named { address: address::parse(&bytes), bytes })
+}
