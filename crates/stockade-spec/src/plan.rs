@@ -3,9 +3,11 @@
 //! A plan is complete. Whoever launches it reads no policy, looks up no data and takes no decision: launching is a loop
 //! over [`Plan::steps`]. A step that fails aborts the launch, unless it is marked degradable.
 
+mod enforcement;
 mod landlock;
 mod operation;
 mod render;
+mod shown;
 mod system_calls;
 
 use std::ffi::OsString;
@@ -13,8 +15,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use enforcement::enforcement;
 pub use landlock::{LandlockAccess, LandlockRule, LandlockRuleset};
 pub use operation::{BindAccess, LimitMechanism, Operation, Resource, Side};
+pub use shown::Shown;
 pub use system_calls::{FileObservation, NetworkFilter, SystemCallFilter};
 
 use crate::os_text;

@@ -27,7 +27,7 @@ pub struct LandlockRule {
     /// The file or directory, as the process that installs the domain sees it.
     #[serde(with = "os_text::one")]
     pub path: PathBuf,
-    /// The access.
+    /// The access. Where `path` is not a directory, only the rights that files have.
     pub access: LandlockAccess,
 }
 

@@ -18,6 +18,10 @@ pub enum Side {
 }
 
 /// One operation. All paths are absolute. `target` paths are seen from inside, `source` paths from the host.
+///
+/// Operations come in an order in which a directory is mounted before what lies below it. An operation that puts something
+/// at a `target` (all but [`Operation::Mask`], [`Operation::ReadOnly`] and [`Operation::Pin`], whose target exists) makes
+/// it and its parents in the new root where they are missing, with mode 755.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -42,7 +46,8 @@ pub enum Operation {
     },
     /// Make new namespaces: user, mount, process, network, IPC, host name, cgroup.
     CreateNamespaces,
-    /// Make a private directory on the host that is removed at the end (tier `landlock`: home and temporary files).
+    /// Make a private directory (mode 700) on the host that is removed at the end (tier `landlock`: home and temporary
+    /// files). It must not exist, so that nobody else can have prepared it; its parent does.
     PrivateDirectory {
         /// The path.
         #[serde(with = "os_text::one")]
@@ -91,7 +96,7 @@ pub enum Operation {
         /// Permission bits.
         mode: u32,
     },
-    /// Make a file with fixed content in the new root.
+    /// Make a file with fixed content in the new root, or, where there is none, in a private directory of the run.
     File {
         /// The path.
         #[serde(with = "os_text::one")]
@@ -152,7 +157,7 @@ pub enum Operation {
     },
     /// Mount a fresh `/proc`.
     MountProc,
-    /// Mount a fresh instance of `/dev/pts`, with `/dev/ptmx`.
+    /// Mount a fresh instance of `/dev/pts`, and link `/dev/ptmx` to its `ptmx`.
     MountDevPts,
     /// Mount a fresh `mqueue` at `/dev/mqueue`.
     MountMqueue,
