@@ -196,3 +196,141 @@ const fn rights(access: LandlockAccess) -> u64 {
 fn check(result: libc::c_long) -> io::Result<RawFd> {
     RawFd::try_from(result).ok().filter(|number| *number >= 0).ok_or_else(io::Error::last_os_error)
 }
+
+#[cfg(test)]
+mod tests {
+    //! Domains in force. A domain binds one thread, so each test installs its own in a thread that ends with the test.
+
+    use std::fs;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    use std::path::Path;
+    use std::thread;
+
+    use super::*;
+
+    fn rule(path: &Path, access: LandlockAccess) -> LandlockRule {
+        LandlockRule { path: path.to_owned(), access }
+    }
+
+    /// Runs `work` in a domain.
+    fn confined<T: Send + 'static>(ruleset: LandlockRuleset, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let worker = thread::spawn(move || {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            restrict(&ruleset).unwrap();
+            work()
+        });
+        worker.join().unwrap()
+    }
+
+    fn denied<T>(result: io::Result<T>) -> bool {
+        result.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    #[test]
+    fn this_kernel_has_landlock() {
+        assert!(abi() >= 1, "the tests of Landlock need a kernel that has it enabled");
+    }
+
+    #[test]
+    fn a_domain_allows_what_its_rules_say_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["read", "write", "hidden"] {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("file"), "text").unwrap();
+        }
+        fs::write(at("single"), "text").unwrap();
+        let ruleset = LandlockRuleset {
+            abi: abi(),
+            rules: vec![
+                rule(&at("read"), LandlockAccess::Read),
+                rule(&at("write"), LandlockAccess::Write),
+                rule(&at("single"), LandlockAccess::Read),
+                rule(Path::new("/dev/null"), LandlockAccess::Device),
+            ],
+            ..LandlockRuleset::default()
+        };
+        let (read, write, hidden, single) = (at("read"), at("write"), at("hidden"), at("single"));
+        confined(ruleset, move || {
+            assert_eq!(fs::read(read.join("file")).unwrap(), b"text");
+            assert_eq!(fs::read_dir(&read).unwrap().count(), 1);
+            assert!(denied(fs::write(read.join("file"), "changed")));
+            assert!(denied(fs::remove_file(read.join("file"))));
+            assert!(denied(fs::write(read.join("new"), "")));
+            fs::write(write.join("file"), "changed").unwrap();
+            fs::create_dir(write.join("directory")).unwrap();
+            fs::rename(write.join("file"), write.join("directory/file")).unwrap();
+            fs::remove_dir_all(write.join("directory")).unwrap();
+            let device = rustix::fs::mknodat(
+                rustix::fs::CWD,
+                write.join("device"),
+                rustix::fs::FileType::CharacterDevice,
+                Mode::RWXU,
+                rustix::fs::makedev(1, 3),
+            );
+            // As another user than root the kernel says EPERM before Landlock is asked.
+            assert!(matches!(device, Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM)));
+            assert!(denied(fs::read(hidden.join("file"))));
+            assert!(denied(fs::read_dir(&hidden)));
+            assert_eq!(fs::read(&single).unwrap(), b"text");
+            assert!(denied(fs::write(&single, "changed")));
+            fs::write("/dev/null", "nothing").unwrap();
+        });
+    }
+
+    #[test]
+    fn tcp_and_abstract_sockets_stay_inside() {
+        let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = outside.local_addr().unwrap();
+        let name = format!("stockade-test-{}", std::process::id());
+        let abstract_address = SocketAddr::from_abstract_name(&name).unwrap();
+        let server = UnixListener::bind_addr(&abstract_address).unwrap();
+        UnixStream::connect_addr(&abstract_address).unwrap();
+        TcpStream::connect(address).unwrap();
+        let ruleset = LandlockRuleset {
+            abi: abi(),
+            refuse_tcp: true,
+            scope_abstract_sockets: true,
+            scope_signals: true,
+            ..LandlockRuleset::default()
+        };
+        confined(ruleset, move || {
+            assert!(denied(TcpStream::connect(address)));
+            assert!(denied(TcpListener::bind("127.0.0.1:0")));
+            assert!(denied(UnixStream::connect_addr(&abstract_address)));
+            let parent = rustix::process::getppid().unwrap();
+            assert_eq!(rustix::process::test_kill_process(parent), Err(rustix::io::Errno::PERM));
+        });
+        drop(server);
+    }
+
+    #[test]
+    fn what_an_abi_lacks_is_refused_rather_than_left_out() {
+        let tcp = LandlockRuleset { abi: 3, refuse_tcp: true, ..LandlockRuleset::default() };
+        assert!(matches!(restrict(&tcp), Err(LandlockError::Unsupported { abi: 3, needs: 4, .. })));
+        let signals = LandlockRuleset { abi: 5, scope_signals: true, ..LandlockRuleset::default() };
+        assert!(matches!(restrict(&signals), Err(LandlockError::Unsupported { abi: 5, needs: 6, .. })));
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let path = Path::new("/nonexistent/path");
+        let rules = vec![rule(path, LandlockAccess::Read)];
+        let error = restrict(&LandlockRuleset { abi: 1, rules, ..LandlockRuleset::default() }).unwrap_err();
+        assert!(matches!(&error, LandlockError::Open { source, .. } if source.kind() == io::ErrorKind::NotFound));
+        assert!(error.to_string().contains("/nonexistent/path"), "{error}");
+    }
+
+    #[test]
+    fn each_abi_handles_the_rights_that_it_brought() {
+        let highest = [0x1fff, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff, 0xffff, 0xffff];
+        assert_eq!(std::array::from_fn::<u64, 9, _>(|abi| handled_files(u32::try_from(abi).unwrap())), highest);
+        // Every ABI up to the kernel's is accepted by it.
+        for abi in 1..=abi() {
+            let ruleset = LandlockRuleset { abi, ..LandlockRuleset::default() };
+            assert!(create(&ruleset, handled_files(abi)).is_ok(), "{abi}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What this machine can enforce.
+
+mod cgroups;
+mod git_identity;
+mod host;
+
+pub use cgroups::cgroups;
+pub use host::{ProbeError, probe};

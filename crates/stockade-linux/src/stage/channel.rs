@@ -1,0 +1,79 @@
+//! The pair of sockets between the supervisor and what is inside.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use super::message::MAX_PACKET;
+
+/// Descriptors that may accompany one message.
+const MAX_DESCRIPTORS: usize = 4;
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+/// What came out of a channel.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// A packet, with its descriptors.
+    Packet(Vec<u8>, Vec<OwnedFd>),
+    /// Nothing is there now.
+    Nothing,
+    /// The other side is gone.
+    Closed,
+}
+
+impl Channel {
+    /// Both ends, closed on exec. Packets keep their boundaries, and the end of the peer is noticed.
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self(ours), Self(theirs)))
+    }
+
+    /// Sends one packet.
+    pub(crate) fn send(&self, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        sendmsg(&self.0, &[io::IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Takes one packet without waiting.
+    pub(crate) fn receive(&self) -> io::Result<Received> {
+        let mut buffer = [0; MAX_PACKET];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let received = match recvmsg(&self.0, &mut [io::IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
+            Ok(received) => received,
+            Err(rustix::io::Errno::AGAIN) => return Ok(Received::Nothing),
+            Err(rustix::io::Errno::CONNRESET) => return Ok(Received::Closed),
+            Err(error) => return Err(error.into()),
+        };
+        let mut descriptors = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                descriptors.extend(rights);
+            }
+        }
+        if received.bytes == 0 && descriptors.is_empty() {
+            return Ok(Received::Closed);
+        }
+        Ok(Received::Packet(buffer[..received.bytes].to_vec(), descriptors))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,150 @@
+//! Process 1 of the sandbox (in tier `landlock`: the reaper of its descendants): waits, passes signals on, and ends
+//! everything when the command or the supervisor ends.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use stockade_spec::Tier;
+use stockade_spec::plan::{Operation, Plan};
+
+use super::channel::{Channel, Received};
+use super::message::{FromStage, Status, ToInit};
+use super::{discarded, tree};
+use crate::sys::signals::Signals;
+
+/// Runs until the command has ended, reports, and ends the process.
+pub(crate) fn run(plan: &Plan, channel: &Channel, command: Pid, children: &Signals) -> ! {
+    let status = match wait(channel, command, children) {
+        Ok(Some(status)) => status,
+        // The supervisor is gone, or init cannot go on: nothing may outlive it.
+        Ok(None) | Err(_) => {
+            end_everything(plan.tier);
+            remove_private_directories(plan);
+            crate::sys::clone::exit_now(1);
+        }
+    };
+    end_everything(plan.tier);
+    // The supervisor may be gone by now; then there is nobody to tell.
+    drop(report(plan, channel, status));
+    crate::sys::clone::exit_now(0)
+}
+
+/// Waits for the command, or for the word to end; `None` when the supervisor ended first.
+fn wait(channel: &Channel, command: Pid, children: &Signals) -> io::Result<Option<Status>> {
+    loop {
+        while children.next()?.is_some() {}
+        if let Some(status) = reap(channel, command)? {
+            return Ok(Some(status));
+        }
+        match take_orders(channel, command)? {
+            Orders::GoOn => {}
+            Orders::End => return Ok(Some(Status::Signaled(libc::SIGKILL))),
+            Orders::SupervisorGone => return Ok(None),
+        }
+        let mut set = [PollFd::new(children.descriptor(), PollFlags::IN), PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN)];
+        match poll(&mut set, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// What the supervisor wants.
+enum Orders {
+    GoOn,
+    End,
+    SupervisorGone,
+}
+
+fn take_orders(channel: &Channel, command: Pid) -> io::Result<Orders> {
+    loop {
+        match channel.receive()? {
+            Received::Packet(packet, _) => match ToInit::decode(&packet) {
+                Ok(ToInit::Signal(number)) => pass_on(number, command),
+                Ok(ToInit::End) => return Ok(Orders::End),
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            },
+            Received::Closed => return Ok(Orders::SupervisorGone),
+            Received::Nothing => return Ok(Orders::GoOn),
+        }
+    }
+}
+
+/// Reaps whatever has ended; returns how the command did.
+fn reap(channel: &Channel, command: Pid) -> io::Result<Option<Status>> {
+    loop {
+        let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
+        let (pid, status) = match rustix::process::wait(options) {
+            Ok(Some(child)) => child,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if pid != command {
+            continue;
+        }
+        if let Some(signal) = status.stopping_signal() {
+            channel.send(&FromStage::Stopped { signal }.encode(), &[])?;
+        } else if let Some(status) = ended(status) {
+            return Ok(Some(status));
+        }
+    }
+}
+
+fn ended(status: WaitStatus) -> Option<Status> {
+    if let Some(code) = status.exit_status() {
+        return Some(Status::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)));
+    }
+    status.terminating_signal().map(Status::Signaled)
+}
+
+fn pass_on(number: i32, command: Pid) {
+    let Some(signal) = Signal::from_named_raw(number) else { return };
+    // The command leads its own process group. It may have ended meanwhile; then there is nothing to signal.
+    if rustix::process::kill_process_group(command, signal).is_err() {
+        rustix::process::kill_process(command, signal).ok();
+    }
+}
+
+/// Kills and reaps every process of the sandbox but this one.
+fn end_everything(tier: Tier) {
+    loop {
+        if tier == Tier::Namespaces {
+            // Group 1 is passed as -1, which to process 1 of a namespace means every other process in it (kill(2)). None
+            // being left is fine.
+            rustix::process::kill_process_group(Pid::INIT, Signal::KILL).ok();
+        } else {
+            tree::kill_descendants();
+        }
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn report(plan: &Plan, channel: &Channel, status: Status) -> io::Result<()> {
+    for path in discarded::list(plan) {
+        channel.send(&FromStage::discarded(&path).encode(), &[])?;
+    }
+    let usage = crate::sys::usage::of_children()?;
+    let message = FromStage::Ended {
+        status,
+        user_us: usage.user_us,
+        system_us: usage.system_us,
+        peak_resident: usage.peak_resident,
+    };
+    channel.send(&message.encode(), &[])
+}
+
+/// Tier `landlock`: the supervisor can no longer do it.
+fn remove_private_directories(plan: &Plan) {
+    for step in &plan.steps {
+        if let Operation::PrivateDirectory { path } = &step.operation {
+            // Best effort at the end of everything; a later start tidies what is left.
+            drop(std::fs::remove_dir_all(Path::new(path)));
+        }
+    }
+}

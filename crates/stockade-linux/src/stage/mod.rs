@@ -1,0 +1,275 @@
+//! Our code inside: between the clone and the command, and as the first process for as long as the command runs.
+//!
+//! The stage is a forked copy of a process that had one thread, so it may allocate and lock. It carries out the plan's
+//! steps in order, and does nothing that the plan does not say.
+
+pub(crate) mod channel;
+mod command;
+mod discarded;
+mod init;
+pub mod message;
+mod privileges;
+mod streams;
+mod tree;
+mod view;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Signal;
+use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
+
+use self::channel::{Channel, Received};
+use self::command::Command;
+use self::message::FromStage;
+use self::streams::{StreamError, Streams};
+use self::view::View;
+use crate::limits::LimitError;
+use crate::relay::{InnerStdio, InnerStream};
+use crate::seccomp::Architecture;
+use crate::sys::landlock::LandlockError;
+use crate::sys::signals::{Mask, Signals};
+
+/// What the stage works with.
+#[derive(Debug)]
+pub(crate) struct Stage<'p> {
+    plan: &'p Plan,
+    channel: Channel,
+    /// Taken when the command is started.
+    stdio: Option<InnerStdio>,
+    /// The signal mask that the command starts with.
+    mask: Mask,
+    /// The descriptor through which the stage enters its version 1 control groups.
+    cgroups: Vec<OwnedFd>,
+    view: Option<View>,
+    listener: Option<OwnedFd>,
+}
+
+impl<'p> Stage<'p> {
+    pub(crate) const fn new(plan: &'p Plan, channel: Channel, stdio: InnerStdio, mask: Mask, cgroups: Vec<OwnedFd>) -> Self {
+        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view: None, listener: None }
+    }
+
+    /// Carries out the plan's steps, starts the command and becomes init. Never returns.
+    pub(crate) fn run(mut self) -> ! {
+        if crate::limits::join(&self.cgroups).is_err() {
+            // The supervisor sees the channel close, and refuses to call this a launch.
+            crate::sys::clone::exit_now(1);
+        }
+        let steps: Vec<usize> = self.steps().collect();
+        // The domain and the filter are the command's own: init needs neither, having no privilege left and running
+        // nothing else, and signals from the command cannot leave its domain to reach init.
+        let (shared, own): (Vec<usize>, Vec<usize>) = steps.into_iter().partition(|&step| !self.is_for_command_only(step));
+        self.perform_all(&shared);
+        match self.start(&own) {
+            Ok((command, children)) => {
+                drop(self.view);
+                drop(self.cgroups);
+                init::run(self.plan, &self.channel, command, &children)
+            }
+            Err(Failure { errno, .. }) => {
+                self.tell(&FromStage::ExecFailed { errno });
+                crate::sys::clone::exit_now(1)
+            }
+        }
+    }
+
+    fn steps(&self) -> impl Iterator<Item = usize> + use<'p> {
+        let plan = self.plan;
+        (0..plan.steps.len()).filter(move |&step| plan.steps[step].operation.side() == Side::Stage)
+    }
+
+    fn is_for_command_only(&self, step: usize) -> bool {
+        matches!(self.plan.steps[step].operation, Operation::Landlock { .. } | Operation::SystemCalls { .. })
+    }
+
+    fn perform_all(&mut self, steps: &[usize]) {
+        for &index in steps {
+            let step = &self.plan.steps[index];
+            let Err(Failure { errno, detail }) = self.perform(&step.operation) else { continue };
+            let step_number = u32::try_from(index).unwrap_or(u32::MAX);
+            if step.degradable {
+                self.tell(&FromStage::StepDegraded { step: step_number, errno, detail });
+            } else {
+                self.tell(&FromStage::StepFailed { step: step_number, errno, detail });
+                crate::sys::clone::exit_now(1);
+            }
+        }
+    }
+
+    /// Tells the supervisor; when it is gone, so must this process be.
+    fn tell(&self, message: &FromStage) {
+        if self.channel.send(&message.encode(), &[]).is_err() {
+            crate::sys::clone::exit_now(1);
+        }
+    }
+
+    /// Forks the process that becomes the command.
+    fn start(&mut self, own: &[usize]) -> Result<(rustix::process::Pid, Signals), Failure> {
+        let command = Command::prepare(&self.plan.command)?;
+        crate::sys::title::erase_arguments()?;
+        // Nothing inside may look into init, whose memory is a copy of the supervisor's.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        let children = Signals::block(&[libc::SIGCHLD])?;
+        let stdio = self.stdio.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let streams = Streams::open(stdio)?;
+        if let Some(pid) = crate::sys::clone::fork()? {
+            // Dropping `streams` here matters: copies of the command's streams would keep its pipes open.
+            return Ok((pid, children));
+        }
+        self.perform_all(own);
+        self.tell_ready(&streams);
+        let error = command.become_program(&streams, self.mask);
+        self.tell(&FromStage::ExecFailed { errno: error.raw_os_error().unwrap_or(libc::EINVAL) });
+        crate::sys::clone::exit_now(127)
+    }
+
+    fn tell_ready(&self, streams: &Streams) {
+        // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do.
+        let proc = self.view.as_ref().and_then(|_| open_directory(Path::new("/proc")).ok());
+        let store = self.view.as_ref().map(View::store);
+        let terminal = streams.controller();
+        let message = FromStage::Ready {
+            listener: self.listener.is_some(),
+            proc: proc.is_some(),
+            store: store.is_some(),
+            terminal: terminal.is_some(),
+        };
+        let all = [self.listener.as_ref().map(AsFd::as_fd), proc.as_ref().map(AsFd::as_fd), store, terminal];
+        let descriptors: Vec<BorrowedFd<'_>> = all.into_iter().flatten().collect();
+        if self.channel.send(&message.encode(), &descriptors).is_err() {
+            crate::sys::clone::exit_now(1);
+        }
+    }
+
+    fn perform(&mut self, operation: &Operation) -> Result<(), Failure> {
+        match operation {
+            Operation::DieWithSupervisor => self.die_with_supervisor()?,
+            Operation::Subreaper => rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?,
+            Operation::MapIdentity { uid, gid } => privileges::map_identity(*uid, *gid)?,
+            Operation::LoopbackUp => crate::sys::loopback::up()?,
+            Operation::HostName { name } => rustix::system::sethostname(name.as_bytes())?,
+            Operation::MountRoot { size, inodes } => self.view = Some(View::new(*size, *inodes)?),
+            Operation::Limit { resource, value, mechanism } => limit(*resource, *value, *mechanism)?,
+            Operation::CloseDescriptors => self.close_descriptors()?,
+            Operation::DropCapabilities => privileges::drop_capabilities()?,
+            Operation::NoNewPrivileges => rustix::thread::set_no_new_privs(true)?,
+            Operation::Landlock { ruleset } => crate::sys::landlock::restrict(ruleset)?,
+            Operation::SystemCalls { filter } => {
+                let architecture = Architecture::native().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?;
+                let program = crate::seccomp::program(architecture, filter);
+                self.listener = crate::sys::seccomp::install(&program, filter.notify)?;
+            }
+            view_operation => self.perform_on_view(view_operation)?,
+        }
+        Ok(())
+    }
+
+    fn perform_on_view(&mut self, operation: &Operation) -> io::Result<()> {
+        let view = self.view.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        match operation {
+            Operation::Directory { target, mode } => view.directory(target, *mode),
+            Operation::PrivateStore { target, mode } => view.private_store(target, *mode),
+            Operation::File { target, content, mode } => view.file(target, content, *mode),
+            Operation::Symlink { target, text } => view.symlink(target, text),
+            Operation::Bind { source, target, access } => view.bind(source, target, *access),
+            Operation::CopyOnWrite { source, target } => view.copy_on_write(source, target),
+            Operation::Mask { target, directory } => view.mask(target, *directory),
+            Operation::ReadOnly { target } => view.read_only(target),
+            Operation::Pin { target } => view.pin(target),
+            Operation::MountProc => view.mount_fresh("proc", Path::new("/proc"), &[]),
+            Operation::MountDevPts => mount_devpts(view),
+            Operation::MountMqueue => view.mount_fresh("mqueue", Path::new("/dev/mqueue"), &[]),
+            Operation::SwitchRoot => view.switch_root(),
+            _ => Err(io::Error::from_raw_os_error(libc::ENOSYS)),
+        }
+    }
+
+    fn die_with_supervisor(&self) -> io::Result<()> {
+        if self.plan.tier == stockade_spec::Tier::Namespaces {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        }
+        // In tier `landlock`, init has to end the others first, which it does when the channel closes. In both, the
+        // supervisor may have ended before this point.
+        match self.channel.receive()? {
+            Received::Closed => crate::sys::clone::exit_now(1),
+            Received::Packet(..) | Received::Nothing => Ok(()),
+        }
+    }
+
+    fn close_descriptors(&self) -> io::Result<()> {
+        let mut keep = vec![self.channel.as_fd()];
+        if let Some(stdio) = &self.stdio {
+            for stream in [&stdio.stdin, &stdio.stdout, &stdio.stderr] {
+                if let InnerStream::Descriptor(descriptor) = stream {
+                    keep.push(descriptor.as_fd());
+                }
+            }
+        }
+        keep.extend(self.view.iter().flat_map(View::descriptors));
+        crate::sys::descriptors::close_all_but(&keep)
+    }
+}
+
+fn mount_devpts(view: &View) -> io::Result<()> {
+    view.mount_fresh("devpts", Path::new("/dev/pts"), &[("ptmxmode", "0666"), ("mode", "0620")])?;
+    view.symlink(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))
+}
+
+fn limit(resource: Resource, value: u64, mechanism: LimitMechanism) -> Result<(), Failure> {
+    match mechanism {
+        LimitMechanism::Rlimit => Ok(crate::limits::rlimits::apply(resource, value)?),
+        LimitMechanism::Affinity => Ok(crate::limits::rlimits::affinity(value)?),
+        _ => Err(io::Error::from_raw_os_error(libc::ENOSYS).into()),
+    }
+}
+
+/// Why a step failed: what crosses the channel of an error.
+#[derive(Debug)]
+struct Failure {
+    errno: i32,
+    detail: String,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { errno: error.raw_os_error().unwrap_or(libc::EIO), detail: String::new() }
+    }
+}
+
+impl From<rustix::io::Errno> for Failure {
+    fn from(error: rustix::io::Errno) -> Self {
+        io::Error::from(error).into()
+    }
+}
+
+impl From<LandlockError> for Failure {
+    fn from(error: LandlockError) -> Self {
+        explained(&error)
+    }
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        explained(&error)
+    }
+}
+
+impl From<LimitError> for Failure {
+    fn from(error: LimitError) -> Self {
+        explained(&error)
+    }
+}
+
+/// An error that has more to say than the number of the system's error that caused it.
+fn explained(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    let errno = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error()).last();
+    Failure { errno: errno.unwrap_or(libc::EIO), detail: error.to_string() }
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}

@@ -1,0 +1,73 @@
+//! The processes that descend from this one, where no process namespace holds them.
+
+use std::collections::HashMap;
+use std::fs;
+
+use rustix::process::{Pid, Signal};
+
+/// Kills every descendant of the calling process. As the reaper of orphans it stays the ancestor of all of them, so a
+/// process that escapes one pass by forking is found by the next.
+pub(crate) fn kill_descendants() {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    for pid in descendants(own, &parents()) {
+        if let Some(pid) = Pid::from_raw(pid) {
+            // It may have ended meanwhile.
+            rustix::process::kill_process(pid, Signal::KILL).ok();
+        }
+    }
+}
+
+/// The parent of every visible process.
+fn parents() -> HashMap<i32, i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, parent_in(&stat)?))
+        })
+        .collect()
+}
+
+/// The fourth field of `/proc/PID/stat`; the second is a name in parentheses that may hold anything.
+fn parent_in(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn descendants(root: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (&child, &parent) in parents {
+        children.entry(parent).or_default().push(child);
+    }
+    let mut found = Vec::new();
+    let mut queue = vec![root];
+    while let Some(pid) = queue.pop() {
+        // A process is nobody's descendant twice, so removing what was visited bounds the loop.
+        for child in children.remove(&pid).unwrap_or_default() {
+            found.push(child);
+            queue.push(child);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descendants_are_found_at_any_depth() {
+        let parents = HashMap::from([(2, 1), (3, 2), (4, 3), (5, 1), (6, 9), (9, 6)]);
+        let mut found = descendants(2, &parents);
+        found.sort_unstable();
+        assert_eq!(found, [3, 4]);
+        assert_eq!(descendants(6, &parents), [9, 6], "a cycle ends");
+    }
+
+    #[test]
+    fn names_cannot_shift_the_parent() {
+        assert_eq!(parent_in("7 (a) S 99 (b) R 5 6"), Some(5));
+        assert_eq!(parent_in("nonsense"), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! From a plan to a running command: the supervisor's steps, the clone, and waiting for the stage's word.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use stockade_spec::facts::CgroupFacts;
+use stockade_spec::plan::{Operation, Plan, Resource, Side};
+
+use super::bounds::Bounds;
+use super::error::LaunchError;
+use super::running::{Running, RunningParts};
+use super::terminal::FORWARDED;
+use crate::denials::DenialLog;
+use crate::observe::{Context, Observer};
+use crate::relay::{HostStdio, InnerStdio, Relay};
+use crate::stage::Stage;
+use crate::stage::channel::{Channel, Received};
+use crate::stage::message::FromStage;
+use crate::sys::clone::{ALL_NAMESPACES, Cloned, clone3, is_single_threaded};
+use crate::sys::notify::Listener;
+use crate::sys::signals::Signals;
+
+/// What a launch needs besides the plan.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Where control groups can be made.
+    pub cgroups: &'a CgroupFacts,
+    /// The caller's standard streams, or others in their place.
+    pub stdio: HostStdio,
+    /// Collects what is refused.
+    pub denials: DenialLog<'a>,
+}
+
+/// Launches a plan: when this returns, every step was carried out and the command is being executed.
+///
+/// # Errors
+/// See [`LaunchError`]; nothing is left behind then.
+pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
+    if !is_single_threaded().map_err(LaunchError::Threads)? {
+        return Err(LaunchError::Threaded);
+    }
+    let Launch { plan, cgroups, stdio, denials } = launch;
+    let started = Instant::now();
+    let bounds = Bounds::prepare(plan, cgroups, started)?;
+    let private = PrivateDirectories::make(plan)?;
+    let output = limit_of(plan, Resource::Output);
+    let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
+    let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
+    let (channel, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
+    let sandbox = start_stage(plan, theirs, inner, &signals, &bounds)?;
+    let parts = RunningParts { plan, bounds, private, relay, signals, channel, sandbox, denials, started };
+    wait_until_ready(parts)
+}
+
+/// The value of a bound that the plan sets.
+pub(super) fn limit_of(plan: &Plan, wanted: Resource) -> Option<u64> {
+    plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::Limit { resource, value, .. } if *resource == wanted => Some(*value),
+        _ => None,
+    })
+}
+
+/// The process that is init, as the supervisor holds it. Dropping it kills it and with it everything inside.
+#[derive(Debug)]
+pub(super) struct Sandbox {
+    pub(super) pidfd: OwnedFd,
+    pub(super) pid: rustix::process::Pid,
+    pub(super) reaped: bool,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        // A process that has ended already cannot be signalled; waiting for it is right in both cases.
+        rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL).ok();
+        let options = rustix::process::WaitIdOptions::EXITED;
+        drop(rustix::process::waitid(rustix::process::WaitId::PidFd(self.pidfd.as_fd()), options));
+    }
+}
+
+fn start_stage(
+    plan: &Plan,
+    channel: Channel,
+    inner: InnerStdio,
+    signals: &Signals,
+    bounds: &Bounds,
+) -> Result<Sandbox, LaunchError> {
+    let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
+    let namespaces = if namespaced { ALL_NAMESPACES } else { 0 };
+    let entrances = bounds.entrances()?;
+    match clone3(namespaces, bounds.cgroup_directory()) {
+        Ok(Cloned::Child) => Stage::new(plan, channel, inner, signals.previous(), entrances).run(),
+        Ok(Cloned::Parent { pid, pidfd }) => Ok(Sandbox { pidfd, pid, reaped: false }),
+        Err(source) if namespaced => Err(LaunchError::Namespaces(source)),
+        Err(source) => Err(LaunchError::Process(source)),
+    }
+}
+
+fn wait_until_ready(mut parts: RunningParts<'_>) -> Result<Running<'_>, LaunchError> {
+    let mut degraded = BTreeMap::new();
+    loop {
+        let mut set = [PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN)];
+        match poll(&mut set, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(LaunchError::Channel(error.into())),
+        }
+        let (packet, descriptors) = match parts.channel.receive().map_err(LaunchError::Channel)? {
+            Received::Packet(packet, descriptors) => (packet, descriptors),
+            Received::Nothing => continue,
+            Received::Closed => return Err(LaunchError::StageEnded),
+        };
+        match FromStage::decode(&packet)? {
+            FromStage::Ready { listener, proc, store, terminal } => {
+                let inside = Inside::take(descriptors, [listener, proc, store, terminal]).ok_or(LaunchError::Unexpected)?;
+                return make_running(parts, inside, degraded);
+            }
+            FromStage::StepFailed { step, errno, detail } => return Err(failed_step(parts.plan, step, errno, detail)),
+            FromStage::StepDegraded { step, errno, detail } => {
+                degraded.insert(step, format!("{detail} {}", io::Error::from_raw_os_error(errno)).trim().to_owned());
+            }
+            FromStage::ExecFailed { errno } => return Err(LaunchError::Process(io::Error::from_raw_os_error(errno))),
+            FromStage::Stopped { .. } | FromStage::Discarded { .. } => return Err(LaunchError::Unexpected),
+            // The process that was to become the command gave up; its own word on why came first.
+            FromStage::Ended { .. } => parts.bounds.forget_deadline(),
+        }
+    }
+}
+
+/// Descriptors of things inside, sent by the stage.
+#[derive(Debug)]
+struct Inside {
+    listener: Option<OwnedFd>,
+    proc: Option<OwnedFd>,
+    store: Option<OwnedFd>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Inside {
+    /// Assigns the descriptors to the flags of the message; `None` when their number differs.
+    fn take(descriptors: Vec<OwnedFd>, flags: [bool; 4]) -> Option<Self> {
+        if descriptors.len() != flags.iter().filter(|flag| **flag).count() {
+            return None;
+        }
+        let mut descriptors = descriptors.into_iter();
+        let [listener, proc, store, terminal] = flags.map(|flag| if flag { descriptors.next() } else { None });
+        Some(Self { listener, proc, store, terminal })
+    }
+}
+
+fn make_running(
+    mut parts: RunningParts<'_>,
+    inside: Inside,
+    degraded: BTreeMap<u32, String>,
+) -> Result<Running<'_>, LaunchError> {
+    let Inside { listener, proc, store, terminal } = inside;
+    if let Some(terminal) = terminal {
+        parts.relay.attach_terminal(terminal)?;
+    }
+    let filter = parts.plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::SystemCalls { filter } => Some(filter),
+        _ => None,
+    });
+    let observer = match (listener, filter) {
+        (Some(listener), Some(filter)) => {
+            let listener = Listener::new(listener).map_err(LaunchError::Listener)?;
+            Some(Observer::new(listener, filter, context(parts.plan, parts.sandbox.pid))?)
+        }
+        _ => None,
+    };
+    parts.bounds.watch(proc, store, parts.sandbox.pid);
+    Ok(Running::new(parts, observer, degraded))
+}
+
+/// What the observer has to know.
+fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
+    Context {
+        workspace: plan.workspace.clone(),
+        home: plan.home.clone(),
+        tier: plan.tier,
+        explanations: plan.explanations.clone(),
+        supervisor: std::process::id(),
+        first_process: init.as_raw_nonzero().get().unsigned_abs(),
+    }
+}
+
+fn failed_step(plan: &Plan, step: u32, errno: i32, detail: String) -> LaunchError {
+    let source = io::Error::from_raw_os_error(errno);
+    let step = usize::try_from(step).ok().and_then(|step| plan.steps.get(step));
+    step.map_or(LaunchError::Unexpected, |step| LaunchError::step(&step.operation, detail, source))
+}
+
+/// Directories on the host that hold what the command writes besides the workspace (tier `landlock`); removed when
+/// dropped.
+#[derive(Debug, Default)]
+pub(super) struct PrivateDirectories(Vec<PathBuf>);
+
+impl PrivateDirectories {
+    fn make(plan: &Plan) -> Result<Self, LaunchError> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut made = Self::default();
+        for step in plan.steps_of(Side::Supervisor) {
+            if let Operation::PrivateDirectory { path } = &step.operation {
+                // Fails when it exists, so nobody can have prepared it.
+                let builder = std::fs::DirBuilder::new().mode(0o700).create(path);
+                builder.map_err(|source| LaunchError::step(&step.operation, String::new(), source))?;
+                made.0.push(path.clone());
+            }
+        }
+        Ok(made)
+    }
+
+    /// Removes them. Called when nothing inside runs any more.
+    pub(super) fn remove(&mut self) -> io::Result<()> {
+        // In reverse order: one may lie in another.
+        while let Some(path) = self.0.pop() {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PrivateDirectories {
+    fn drop(&mut self) {
+        // The error path; a later start tidies what cannot be removed here.
+        drop(self.remove());
+    }
+}

@@ -1,0 +1,11 @@
+//! Outside: launches a plan, follows the run to its end, and leaves nothing behind.
+
+mod bounds;
+mod error;
+mod launch;
+mod running;
+mod terminal;
+
+pub use error::{LaunchError, RunError};
+pub use launch::{Launch, launch};
+pub use running::{Finished, Running, Watch};

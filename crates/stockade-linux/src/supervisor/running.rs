@@ -1,0 +1,382 @@
+//! The supervisor's loop, from the start of the command to the end of the last process.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
+use stockade_spec::plan::Plan;
+use stockade_spec::report::{Area, Outcome, OutputSizes, Usage};
+
+use super::bounds::Bounds;
+use super::error::RunError;
+use super::launch::{PrivateDirectories, Sandbox};
+use crate::denials::{Attempt, DenialLog};
+use crate::observe::{Activity, Observer};
+use crate::relay::{Relay, RelayEvent};
+use crate::stage::channel::{Channel, Received};
+use crate::stage::message::{FromStage, Status, ToInit};
+use crate::sys::signals::Signals;
+
+/// How long init may take to end everything before it is killed itself.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Something outside that is looked at while the command runs.
+pub trait Watch: std::fmt::Debug {
+    /// Becomes readable when there is something to do.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// Does it.
+    fn ready(&mut self, denials: &mut DenialLog<'_>);
+}
+
+/// What launching made.
+#[derive(Debug)]
+pub(super) struct RunningParts<'a> {
+    pub(super) plan: &'a Plan,
+    /// Before everything that it outlives: dropping it kills what is inside.
+    pub(super) sandbox: Sandbox,
+    pub(super) bounds: Bounds,
+    pub(super) private: PrivateDirectories,
+    pub(super) relay: Relay,
+    pub(super) signals: Signals,
+    pub(super) channel: Channel,
+    pub(super) denials: DenialLog<'a>,
+    pub(super) started: Instant,
+}
+
+/// A command that runs. Dropping it ends the command.
+#[derive(Debug)]
+pub struct Running<'a> {
+    parts: RunningParts<'a>,
+    observer: Option<Observer>,
+    degraded: BTreeMap<u32, String>,
+    /// What the run ends with, when the supervisor ends it.
+    verdict: Option<Outcome>,
+    /// When init is killed, after it was told to end everything.
+    patience: Option<Instant>,
+    exec_failed: Option<i32>,
+    ended: Option<Ended>,
+    discarded: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    status: Status,
+    usage: Usage,
+}
+
+/// A run that is over: nothing of it is left but what it wrote into the workspace.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+    /// What was refused so far; the caller adds what it finds.
+    pub denials: DenialLog<'a>,
+    /// Steps that failed although the run went on, by index, with the reason.
+    pub degraded: BTreeMap<u32, String>,
+    /// Files that were written into private directories.
+    pub discarded: Vec<PathBuf>,
+    /// Bytes passed on.
+    pub output: OutputSizes,
+    /// The end of standard error.
+    pub stderr_tail: Vec<u8>,
+}
+
+/// Which descriptors of the poll set are whose.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    relay_first: usize,
+    observer: Option<usize>,
+    watch: Option<usize>,
+}
+
+const CHANNEL: usize = 0;
+const SIGNALS: usize = 1;
+const INIT: usize = 2;
+
+impl<'a> Running<'a> {
+    pub(super) fn new(parts: RunningParts<'a>, observer: Option<Observer>, degraded: BTreeMap<u32, String>) -> Self {
+        Self {
+            parts,
+            observer,
+            degraded,
+            verdict: None,
+            patience: None,
+            exec_failed: None,
+            ended: None,
+            discarded: Vec::new(),
+        }
+    }
+
+    /// Follows the run to its end.
+    ///
+    /// # Errors
+    /// See [`RunError`]; everything inside has been killed then.
+    pub fn wait(mut self, mut watch: Option<Box<dyn Watch>>) -> Result<Finished<'a>, RunError> {
+        while self.ended.is_none() {
+            let (revents, layout) = self.poll(watch.as_deref())?;
+            self.serve(&revents, layout, &mut watch)?;
+            self.look_at_bounds()?;
+        }
+        self.finish()
+    }
+
+    fn poll(&self, watch: Option<&dyn Watch>) -> Result<(Vec<PollFlags>, Layout), RunError> {
+        let parts = &self.parts;
+        let mut set = Vec::with_capacity(8);
+        set.push(PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN));
+        set.push(PollFd::new(parts.signals.descriptor(), PollFlags::IN));
+        set.push(PollFd::new(&parts.sandbox.pidfd, PollFlags::IN));
+        let observer = self.observer.as_ref().map(|observer| {
+            set.push(PollFd::from_borrowed_fd(observer.descriptor(), PollFlags::IN));
+            set.len() - 1
+        });
+        let watch = watch.map(|watch| {
+            set.push(PollFd::from_borrowed_fd(watch.descriptor(), PollFlags::IN));
+            set.len() - 1
+        });
+        let layout = Layout { relay_first: set.len(), observer, watch };
+        parts.relay.interests(&mut set);
+        match poll(&mut set, self.timeout().as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok((set.iter().map(PollFd::revents).collect(), layout)),
+            Err(error) => Err(RunError::Wait(error.into())),
+        }
+    }
+
+    fn timeout(&self) -> Option<Timespec> {
+        let patience = self.patience.map(|until| until.saturating_duration_since(Instant::now()));
+        let duration = [patience, self.parts.bounds.next_look()].into_iter().flatten().min()?;
+        // Rounded up, so that the time has really come when poll returns.
+        Timespec::try_from(duration + Duration::from_micros(100)).ok()
+    }
+
+    fn serve(&mut self, revents: &[PollFlags], layout: Layout, watch: &mut Option<Box<dyn Watch>>) -> Result<(), RunError> {
+        let is_ready = |place: usize| revents.get(place).is_some_and(|flags| !flags.is_empty());
+        if layout.observer.is_some_and(is_ready) {
+            self.observe()?;
+        }
+        if let (Some(place), Some(watch)) = (layout.watch, watch)
+            && is_ready(place)
+        {
+            watch.ready(&mut self.parts.denials);
+        }
+        if is_ready(SIGNALS) {
+            self.take_signals()?;
+        }
+        let relayed = revents.get(layout.relay_first..).unwrap_or_default();
+        if relayed.iter().any(|flags| !flags.is_empty()) && self.parts.relay.ready(relayed)? == RelayEvent::OutputLimit {
+            self.end_with(Outcome::OutputLimit)?;
+        }
+        if is_ready(CHANNEL) || is_ready(INIT) {
+            self.take_messages()?;
+        }
+        if is_ready(INIT) && self.ended.is_none() {
+            self.init_is_gone()?;
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self) -> Result<(), RunError> {
+        if let Some(observer) = &mut self.observer {
+            if observer.on_ready(&mut self.parts.denials)? == Activity::Over {
+                // Nobody is left who could ask, and the descriptor would stay ready for ever.
+                self.observer = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_signals(&mut self) -> Result<(), RunError> {
+        while let Some(signal) = self.parts.signals.next().map_err(RunError::Wait)? {
+            match signal {
+                libc::SIGWINCH => self.parts.relay.window_changed()?,
+                libc::SIGTSTP => self.stop()?,
+                libc::SIGCONT => {}
+                other => self.tell(ToInit::Signal(other))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The caller's terminal said Ctrl-Z while the command does not own a pseudo-terminal, or somebody sent SIGTSTP: stop
+    /// the command, then this process; when it is continued, so is the command.
+    fn stop(&mut self) -> Result<(), RunError> {
+        self.tell(ToInit::Signal(libc::SIGSTOP))
+    }
+
+    /// The command has stopped: give the terminal back and stop as well, as a shell expects of its job.
+    fn stopped(&mut self) -> Result<(), RunError> {
+        self.parts.relay.suspend()?;
+        crate::sys::signals::stop_self();
+        self.parts.relay.resume()?;
+        self.tell(ToInit::Signal(libc::SIGCONT))
+    }
+
+    fn tell(&self, message: ToInit) -> Result<(), RunError> {
+        match self.parts.channel.send(&message.encode(), &[]) {
+            // It is ending; its last word is in the channel.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
+            result => result.map_err(RunError::Channel),
+        }
+    }
+
+    fn take_messages(&mut self) -> Result<(), RunError> {
+        loop {
+            let packet = match self.parts.channel.receive().map_err(RunError::Channel)? {
+                Received::Packet(packet, _) => packet,
+                Received::Nothing | Received::Closed => return Ok(()),
+            };
+            match FromStage::decode(&packet)? {
+                FromStage::ExecFailed { errno } => self.exec_failed = Some(errno),
+                FromStage::Stopped { .. } => self.stopped()?,
+                FromStage::Discarded { path } => {
+                    if self.discarded.len() < stockade_spec::report::MAX_DENIALS {
+                        self.discarded.push(path);
+                    }
+                }
+                FromStage::Ended { status, user_us, system_us, peak_resident } => {
+                    let wall_ms = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let usage = Usage { wall_ms, user_ms: user_us / 1_000, system_ms: system_us / 1_000, peak_resident };
+                    self.ended = Some(Ended { status, usage });
+                    return Ok(());
+                }
+                FromStage::StepFailed { .. } | FromStage::StepDegraded { .. } | FromStage::Ready { .. } => {
+                    return Err(RunError::InitEnded("it sent a message out of order".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Init ended without its report: it was killed, by us, by the kernel for lack of memory, or by somebody on the host.
+    fn init_is_gone(&mut self) -> Result<(), RunError> {
+        let how = self.reap()?;
+        let (by_kernel, _) = self.parts.bounds.verdict()?;
+        if self.verdict.is_none() {
+            self.verdict = by_kernel;
+        }
+        if self.verdict.is_none() {
+            return Err(RunError::InitEnded(how));
+        }
+        let wall_ms = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended = Some(Ended { status: Status::Signaled(libc::SIGKILL), usage: Usage { wall_ms, ..Usage::default() } });
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Result<String, RunError> {
+        let id = WaitId::PidFd(self.parts.sandbox.pidfd.as_fd());
+        let status = rustix::process::waitid(id, WaitIdOptions::EXITED).map_err(|error| RunError::Wait(error.into()))?;
+        self.parts.sandbox.reaped = true;
+        Ok(status.as_ref().map_or_else(|| "it is gone".to_owned(), describe))
+    }
+
+    fn look_at_bounds(&mut self) -> Result<(), RunError> {
+        if self.patience.is_some_and(|until| until <= Instant::now()) {
+            self.patience = None;
+            rustix::process::pidfd_send_signal(&self.parts.sandbox.pidfd, rustix::process::Signal::KILL)
+                .map_err(|error| RunError::Wait(error.into()))?;
+        }
+        if self.verdict.is_none()
+            && self.ended.is_none()
+            && let Some(outcome) = self.parts.bounds.reached()?
+        {
+            self.end_with(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Ends everything, with a reason.
+    fn end_with(&mut self, outcome: Outcome) -> Result<(), RunError> {
+        if self.verdict.is_some() {
+            return Ok(());
+        }
+        self.record_limit(&outcome);
+        self.verdict = Some(outcome);
+        self.patience = Instant::now().checked_add(PATIENCE);
+        self.tell(ToInit::End)
+    }
+
+    fn record_limit(&mut self, outcome: &Outcome) {
+        if let Some((name, option)) = limit_name(outcome) {
+            let attempt = Attempt::new(Area::Limits, "exceed", name).suggestion(option);
+            self.parts.denials.record(attempt);
+        }
+    }
+
+    fn finish(mut self) -> Result<Finished<'a>, RunError> {
+        if !self.parts.sandbox.reaped {
+            self.reap()?;
+        }
+        // What was observed last may still wait to be read.
+        self.observe()?;
+        if self.parts.relay.finish()? == RelayEvent::OutputLimit {
+            self.verdict = Some(Outcome::OutputLimit);
+            self.record_limit(&Outcome::OutputLimit);
+        }
+        let ended = self.ended.ok_or_else(|| RunError::InitEnded("it is gone".to_owned()))?;
+        let outcome = self.outcome(ended)?;
+        let parts = self.parts;
+        let (output, stderr_tail) = (parts.relay.sizes(), parts.relay.stderr_tail().to_vec());
+        parts.bounds.remove()?;
+        let mut private = parts.private;
+        private.remove().map_err(RunError::Wait)?;
+        Ok(Finished {
+            outcome,
+            usage: ended.usage,
+            denials: parts.denials,
+            degraded: self.degraded,
+            discarded: self.discarded,
+            output,
+            stderr_tail,
+        })
+    }
+
+    fn outcome(&mut self, ended: Ended) -> Result<Outcome, RunError> {
+        let (by_kernel, refused_processes) = self.parts.bounds.verdict()?;
+        if refused_processes > 0 {
+            let attempt = Attempt::new(Area::Limits, "fork", "processes").suggestion("--processes N");
+            self.parts.denials.record(attempt);
+        }
+        if let Some(verdict) = self.verdict.take() {
+            return Ok(verdict);
+        }
+        if let Some(errno) = self.exec_failed {
+            let missing = matches!(errno, libc::ENOENT | libc::ENOTDIR);
+            return Ok(if missing { Outcome::NotFound } else { Outcome::CannotExecute { errno } });
+        }
+        if let Some(outcome) = by_kernel {
+            self.record_limit(&outcome);
+            // A command that went on after one of its processes was ended decides itself how it ends.
+            if ended.status != Status::Exited(0) {
+                return Ok(outcome);
+            }
+        }
+        Ok(match ended.status {
+            Status::Exited(status) => Outcome::Exited { status },
+            Status::Signaled(signal) => Outcome::Signaled { signal },
+        })
+    }
+}
+
+/// A limit's name in events, and the option that raises it.
+fn limit_name(outcome: &Outcome) -> Option<(&'static str, &'static str)> {
+    match outcome {
+        Outcome::TimeLimit => Some(("time", "--time D")),
+        Outcome::MemoryLimit => Some(("memory", "--memory S")),
+        Outcome::ProcessLimit => Some(("processes", "--processes N")),
+        Outcome::DiskLimit => Some(("disk", "--disk S")),
+        Outcome::OutputLimit => Some(("output", "--output S")),
+        _ => None,
+    }
+}
+
+fn describe(status: &WaitIdStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("it exited with status {code}"),
+        (_, Some(signal)) => format!("signal {signal} ended it"),
+        _ => "it is gone".to_owned(),
+    }
+}
