@@ -82,8 +82,13 @@ impl<'a> DenialLog<'a> {
         Self { started, sink: Box::new(sink), places: BTreeMap::new(), denials: Vec::new(), dropped: 0 }
     }
 
-    /// Counts an attempt. Attempts are the same when area, operation, target and the process's name are.
+    /// Counts an attempt. Attempts are the same when area, operation, target and the process's name are. An inferred one
+    /// about a target of which something is known already says nothing new.
     pub fn record(&mut self, attempt: Attempt) {
+        let is_about = |denial: &Denial| denial.area == attempt.area && denial.target == attempt.target;
+        if attempt.known == Known::Inferred && self.denials.iter().any(is_about) {
+            return;
+        }
         let name = attempt.process.as_ref().map(|process| process.name.clone()).unwrap_or_default();
         let key = (attempt.area, attempt.operation.clone(), attempt.target.clone(), name);
         if let Some(denial) = self.places.get(&key).and_then(|&place| self.denials.get_mut(place)) {
