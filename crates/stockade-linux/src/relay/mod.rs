@@ -10,9 +10,13 @@
 //! Bytes are passed on unchanged, escape sequences for the caller's terminal included, as without a sandbox.
 
 mod budget;
+mod caller;
+mod connect;
 mod error;
 mod input;
+mod keyboard;
 mod output;
+mod pair;
 mod sink;
 mod stdio;
 mod tail;
@@ -22,17 +26,18 @@ use std::os::fd::OwnedFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use stockade_spec::report::OutputSizes;
 use stockade_spec::request::Terminal;
 
 use budget::Budget;
+use connect::connect;
 pub use error::{RelayError, Stream};
 use input::Input;
+use keyboard::Keyboard;
 use output::Output;
+pub use pair::{TerminalPair, open_terminal};
 use sink::Sink;
 pub use stdio::{HostStdio, InnerStdio, InnerStream};
-use stdio::{examine, is_null, joined};
 pub use tail::TAIL_BYTES;
 
 /// What happened besides bytes being moved.
@@ -44,10 +49,13 @@ pub enum RelayEvent {
     OutputLimit,
 }
 
-/// The streams of one run.
+/// The streams of one run. When it is dropped, the caller's terminal is as it was.
 #[derive(Debug)]
 pub struct Relay {
     input: Option<Input>,
+    keyboard: Option<Keyboard>,
+    /// Where the output of the pseudo-terminal will go, until that is attached.
+    screen: Option<Sink>,
     outputs: Vec<Output>,
     budget: Budget,
 }
@@ -56,59 +64,73 @@ pub struct Relay {
 #[derive(Clone, Copy, Debug)]
 enum Role {
     Input,
+    Keyboard,
     Output(usize),
 }
 
 impl Relay {
-    /// Prepares the streams and makes what the command gets. `limit` bounds the bytes of all output together.
+    /// Prepares the streams and says what the command gets. `limit` bounds the bytes of all output together. Streams
+    /// that `terminal` marks wait for [`Relay::attach_terminal`].
     ///
     /// # Errors
     ///
     /// [`RelayError::Examine`] if a descriptor of the caller is unusable, [`RelayError::Pipe`] if no pipe can be made.
     pub fn new(host: HostStdio, terminal: Terminal, limit: Option<u64>) -> Result<(Self, InnerStdio), RelayError> {
-        let mut relay = Self { input: None, outputs: Vec::with_capacity(2), budget: Budget::new(limit) };
-        let (out_stat, err_stat) = (examine(&host.stdout, Stream::Stdout)?, examine(&host.stderr, Stream::Stderr)?);
-        let one_pipe = !terminal.stdout && !terminal.stderr && joined(&host, &out_stat, &err_stat);
-        let stdin = relay.connect_input(host.stdin, terminal.stdin)?;
-        let (stdout, stderr) = if one_pipe {
-            let stdout = relay.connect_output(Stream::Stdout, Sink::new(host.stdout, &out_stat), true)?;
-            let stderr = stdout.try_clone().map_err(|source| RelayError::Pipe { stream: Stream::Stderr, source })?;
-            (InnerStream::Descriptor(stdout), InnerStream::Descriptor(stderr))
-        } else {
-            let mut connect = |stream, fd, stat, terminal| {
-                if terminal {
-                    return Ok(InnerStream::Terminal);
-                }
-                let sink = Sink::new(fd, stat);
-                relay.connect_output(stream, sink, stream == Stream::Stderr).map(InnerStream::Descriptor)
-            };
-            (
-                connect(Stream::Stdout, host.stdout, &out_stat, terminal.stdout)?,
-                connect(Stream::Stderr, host.stderr, &err_stat, terminal.stderr)?,
-            )
+        let connected = connect(host, terminal)?;
+        let relay = Self {
+            input: connected.input,
+            keyboard: connected.keyboard,
+            screen: connected.screen,
+            outputs: connected.outputs,
+            budget: Budget::new(limit),
         };
-        Ok((relay, InnerStdio { stdin, stdout, stderr }))
+        Ok((relay, connected.inner))
     }
 
-    fn connect_input(&mut self, host: OwnedFd, terminal: bool) -> Result<InnerStream, RelayError> {
-        if terminal {
-            return Ok(InnerStream::Terminal);
-        }
-        let stat = examine(&host, Stream::Stdin)?;
-        if is_null(&stat) {
-            return Ok(InnerStream::Null);
-        }
-        let (input, command) = Input::new(host, &stat)?;
-        self.input = Some(input);
-        Ok(InnerStream::Descriptor(command))
+    /// Connects the master of the command's pseudo-terminal ([`open_terminal`]) with the caller's terminal, which is
+    /// made raw if this process is in the foreground.
+    ///
+    /// # Errors
+    ///
+    /// [`RelayError::Terminal`]; the caller's terminal is as it was.
+    pub fn attach_terminal(&mut self, master: OwnedFd) -> Result<(), RelayError> {
+        let failed = |operation| move |source| RelayError::Terminal { operation, source };
+        let (Some(keyboard), Some(screen)) = (&mut self.keyboard, self.screen.take()) else { return Ok(()) };
+        fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)
+            .map_err(|error| failed("use the pseudo-terminal")(error.into()))?;
+        let source = master.try_clone().map_err(failed("use the pseudo-terminal"))?;
+        keyboard.attach(master)?;
+        let keep_tail = self.outputs.iter().all(|output| output.tail().is_none());
+        self.outputs.push(Output::new(Stream::Terminal, source, screen, keep_tail));
+        Ok(())
     }
 
-    fn connect_output(&mut self, stream: Stream, sink: Sink, keep_tail: bool) -> Result<OwnedFd, RelayError> {
-        let failed = |error: Errno| RelayError::Pipe { stream, source: error.into() };
-        let (source, command) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
-        fcntl_setfl(&source, OFlags::NONBLOCK).map_err(failed)?;
-        self.outputs.push(Output::new(stream, source, sink, keep_tail));
-        Ok(command)
+    /// The caller's window has another size (`SIGWINCH`): so gets the command's.
+    ///
+    /// # Errors
+    ///
+    /// [`RelayError::Terminal`].
+    pub fn window_changed(&self) -> Result<(), RelayError> {
+        self.keyboard.as_ref().map_or(Ok(()), Keyboard::window_changed)
+    }
+
+    /// Leaves the caller's terminal as it was found. To be called before this process stops itself.
+    ///
+    /// # Errors
+    ///
+    /// [`RelayError::Terminal`].
+    pub fn suspend(&mut self) -> Result<(), RelayError> {
+        self.keyboard.as_mut().map_or(Ok(()), Keyboard::suspend)
+    }
+
+    /// Uses the caller's terminal again, if this process is in its foreground. To be called on every `SIGCONT`: that is
+    /// also how a run that was started in the background learns that it came to the foreground.
+    ///
+    /// # Errors
+    ///
+    /// [`RelayError::Terminal`].
+    pub fn resume(&mut self) -> Result<(), RelayError> {
+        self.keyboard.as_mut().map_or(Ok(()), Keyboard::resume)
     }
 
     /// Appends the descriptors that the relay waits for.
@@ -116,6 +138,7 @@ impl Relay {
         set.extend(self.roles().filter_map(|role| {
             let (fd, flags) = match role {
                 Role::Input => self.input.as_ref()?.interest()?,
+                Role::Keyboard => self.keyboard.as_ref()?.interest()?,
                 Role::Output(index) => self.outputs.get(index)?.interest()?,
             };
             Some(PollFd::from_borrowed_fd(fd, flags))
@@ -125,8 +148,9 @@ impl Relay {
     /// Who waits for something, in the order of [`Relay::interests`].
     fn roles(&self) -> impl Iterator<Item = Role> {
         let input = self.input.as_ref().and_then(Input::interest).map(|_| Role::Input);
+        let keyboard = self.keyboard.as_ref().and_then(Keyboard::interest).map(|_| Role::Keyboard);
         let outputs = self.outputs.iter().enumerate().filter(|(_, output)| output.interest().is_some());
-        input.into_iter().chain(outputs.map(|(index, _)| Role::Output(index)))
+        input.into_iter().chain(keyboard).chain(outputs.map(|(index, _)| Role::Output(index)))
     }
 
     /// Moves what can be moved. `revents` has what `poll(2)` returned for the descriptors that [`Relay::interests`]
@@ -138,17 +162,25 @@ impl Relay {
     pub fn ready(&mut self, revents: &[PollFlags]) -> Result<RelayEvent, RelayError> {
         let mut failed = None;
         let roles: Vec<Role> = self.roles().collect();
-        for role in roles.into_iter().zip(revents).filter(|(_, flags)| !flags.is_empty()).map(|(role, _)| role) {
-            let result = match role {
-                Role::Input => self.input.as_mut().map_or(Ok(()), Input::pump),
-                Role::Output(index) => match self.outputs.get_mut(index) {
-                    Some(output) => output.pump(&mut self.budget),
-                    None => Ok(()),
-                },
-            };
-            failed = failed.or(result.err());
+        for (role, &flags) in roles.into_iter().zip(revents).filter(|(_, flags)| !flags.is_empty()) {
+            failed = failed.or(self.serve(role, flags).err());
         }
         failed.map_or_else(|| Ok(self.news()), Err)
+    }
+
+    fn serve(&mut self, role: Role, flags: PollFlags) -> Result<(), RelayError> {
+        match role {
+            Role::Input => self.input.as_mut().map_or(Ok(()), Input::pump),
+            Role::Keyboard => self.keyboard.as_mut().map_or(Ok(()), |keyboard| keyboard.pump(flags)),
+            Role::Output(index) => {
+                let Some(output) = self.outputs.get_mut(index) else { return Ok(()) };
+                output.pump(&mut self.budget)?;
+                match &mut self.keyboard {
+                    Some(keyboard) if output.stream() == Stream::Terminal => keyboard.follow_modes(),
+                    _ => Ok(()),
+                }
+            }
+        }
     }
 
     fn news(&mut self) -> RelayEvent {
@@ -164,6 +196,9 @@ impl Relay {
     /// One stream failed and is closed; the others are served all the same.
     pub fn end(&mut self) -> Result<RelayEvent, RelayError> {
         let mut failed = self.input.take().and_then(|mut input| input.end().err());
+        if let Some(keyboard) = &mut self.keyboard {
+            keyboard.end();
+        }
         for output in &mut self.outputs {
             failed = failed.or(output.end(&mut self.budget).err());
         }
@@ -195,6 +230,7 @@ impl Relay {
                 event = RelayEvent::OutputLimit;
             }
         }
+        self.suspend()?;
         Ok(event)
     }
 

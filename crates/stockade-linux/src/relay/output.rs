@@ -281,16 +281,9 @@ impl Output {
         match error.kind() {
             ErrorKind::WouldBlock => Ok(Step::Blocked),
             ErrorKind::Interrupted => Ok(Step::Moved),
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => Ok(Step::Closed),
-            _ if self.hung_up(&error) => Ok(Step::Closed),
+            _ if self.sink.is_closed(&error) => Ok(Step::Closed),
             _ => Err(RelayError::PassOn { stream: self.stream, source: error }),
         }
-    }
-
-    /// A terminal that was hung up answers with `EIO`.
-    fn hung_up(&self, error: &io::Error) -> bool {
-        let device = matches!(self.sink.kind(), SinkKind::OwnDevice | SinkKind::SharedDevice);
-        device && error.raw_os_error() == Some(Errno::IO.raw_os_error())
     }
 
     /// Reads from the command's end into the buffer. `None` when there is nothing for now, 0 at its end.

@@ -4,7 +4,7 @@
 //! never changed: setting `O_NONBLOCK` would break them. Each kind of file has its own way not to block instead.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -12,6 +12,8 @@ use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::pipe::{SpliceFlags, splice, tee};
+
+use super::stdio::is_null;
 
 /// A write of at most this many bytes to a pipe on which `poll(2)` reported room does not block (`PIPE_BUF`, pipe(7)).
 const PIPE_BUF: usize = 4096;
@@ -27,7 +29,7 @@ pub(super) enum SinkKind {
     Pipe,
     /// A socket.
     Socket,
-    /// A regular file: a write may take long, but never waits for another process.
+    /// A regular file, or `/dev/null`: a write may take long, but never waits for another process.
     File,
     /// A terminal or another device, opened a second time without blocking.
     OwnDevice,
@@ -48,7 +50,7 @@ impl Sink {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Fifo => Self { fd, kind: SinkKind::Pipe },
             FileType::Socket => Self { fd, kind: SinkKind::Socket },
-            FileType::CharacterDevice => Self::device(fd),
+            FileType::CharacterDevice if !is_null(stat) => Self::device(fd),
             _ => Self { fd, kind: SinkKind::File },
         }
     }
@@ -92,6 +94,18 @@ impl Sink {
             SinkKind::Pipe | SinkKind::SharedDevice => Err(Errno::AGAIN),
         };
         Ok(written?)
+    }
+
+    /// Whether this error of writing says that nobody will ever read: a pipe or socket that was closed, or a terminal that
+    /// was hung up, which answers with `EIO`.
+    pub(super) fn is_closed(&self, error: &io::Error) -> bool {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected => true,
+            _ => {
+                let device = matches!(self.kind, SinkKind::OwnDevice | SinkKind::SharedDevice);
+                device && error.raw_os_error() == Some(Errno::IO.raw_os_error())
+            }
+        }
     }
 
     fn has_room(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod pipes;
 mod stdin;
+mod terminal;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
