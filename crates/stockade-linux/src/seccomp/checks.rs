@@ -5,7 +5,7 @@ use super::block::{Block, Test, branch, branch_any, keep, load_high, load_low, v
 /// How refused calls end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verdicts {
-    /// Whether the supervisor is told.
+    /// Whether a supervisor listens.
     pub(super) notify: bool,
 }
 
@@ -15,19 +15,14 @@ impl Verdicts {
         verdict(libc::SECCOMP_RET_ALLOW)
     }
 
-    /// The supervisor answers, whether or not refusals are reported.
-    pub(super) fn ask() -> Block {
-        verdict(libc::SECCOMP_RET_USER_NOTIF)
-    }
-
     /// The call fails and nobody is told.
     pub(super) fn fail(errno: i32) -> Block {
         verdict(libc::SECCOMP_RET_ERRNO | errno.unsigned_abs() & libc::SECCOMP_RET_DATA)
     }
 
-    /// The call fails; the supervisor is told where refusals are reported.
+    /// The supervisor answers; where nobody listens the call fails.
     pub(super) fn refuse(self, errno: i32) -> Block {
-        if self.notify { Self::ask() } else { Self::fail(errno) }
+        if self.notify { verdict(libc::SECCOMP_RET_USER_NOTIF) } else { Self::fail(errno) }
     }
 }
 
@@ -54,16 +49,18 @@ const NETLINK_ROUTE: u32 = 0;
 const TYPE_MASK: u32 = 0xf;
 const STREAM: u32 = 1;
 const DATAGRAM: u32 = 2;
+/// `SOCK_STREAM` and `SOCK_SEQPACKET`.
+const CONNECTED_TYPES: [u32; 2] = [STREAM, 5];
 /// Any (0) and TCP.
 const STREAM_PROTOCOLS: [u32; 2] = [0, 6];
 /// Any (0), UDP, and the echo requests of ICMP and ICMPv6 (the kernel's `ping_group_range` has the last word).
 const DATAGRAM_PROTOCOLS: [u32; 4] = [0, 17, 1, 58];
 const MPTCP: u32 = 262;
 
-/// Unix sockets pass; TCP, UDP, ping and routing-netlink sockets end in `network`; everything else is refused.
+/// Unix sockets end in `unix`; TCP, UDP, ping and routing-netlink sockets end in `network`; everything else is refused.
 ///
 /// Multipath TCP is refused without a report: Go asks for it first and then takes TCP.
-pub(super) fn socket(verdicts: Verdicts, network: &Block) -> Block {
+pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block) -> Block {
     let protocol = verdicts.refuse(libc::EPROTONOSUPPORT);
     let multipath = branch(Test::Equal(MPTCP), Verdicts::fail(libc::EPROTONOSUPPORT), protocol.clone());
     let stream = load_low(2, branch_any(&STREAM_PROTOCOLS, network, multipath));
@@ -73,7 +70,7 @@ pub(super) fn socket(verdicts: Verdicts, network: &Block) -> Block {
     let family = verdicts.refuse(libc::EAFNOSUPPORT);
     let netlink = load_low(2, branch(Test::Equal(NETLINK_ROUTE), network.clone(), family.clone()));
     let other = branch_any(&[INET, INET6], &inet, branch(Test::Equal(NETLINK), netlink, family));
-    load_low(0, branch(Test::Equal(UNIX), Verdicts::allow(), other))
+    load_low(0, branch(Test::Equal(UNIX), unix, other))
 }
 
 /// The error number of a refused `socket` call; the same decision as [`socket`], for the supervisor.
@@ -89,9 +86,17 @@ pub(super) fn socket_refusal(arguments: &[u64; 6]) -> i32 {
     }
 }
 
-/// Pairs of Unix sockets pass.
-pub(super) fn socket_pair(verdicts: Verdicts) -> Block {
-    load_low(0, branch(Test::Equal(UNIX), Verdicts::allow(), verdicts.refuse(libc::EAFNOSUPPORT)))
+/// Pairs of Unix sockets end in `unix`; others are refused.
+pub(super) fn socket_pair(verdicts: Verdicts, unix: Block) -> Block {
+    load_low(0, branch(Test::Equal(UNIX), unix, verdicts.refuse(libc::EAFNOSUPPORT)))
+}
+
+/// Unix sockets of the types that send only to the peer with which they are connected.
+///
+/// A datagram socket can be sent to any address by `sendmsg`, where a filter cannot look.
+pub(super) fn connected_unix(verdicts: Verdicts) -> Block {
+    let connected = branch_any(&CONNECTED_TYPES, &Verdicts::allow(), verdicts.refuse(libc::EACCES));
+    load_low(1, keep(TYPE_MASK, connected))
 }
 
 // `include/uapi/asm-generic/ioctls.h` and `sockios.h`, the same on both architectures.
@@ -143,14 +148,14 @@ pub(super) fn prctl(verdicts: Verdicts) -> Block {
 }
 
 /// The supervisor is asked about signals to one process; those to groups pass.
-pub(super) fn kill_one() -> Block {
-    let one = branch(Test::AnyOf(0x8000_0000), Verdicts::allow(), Verdicts::ask());
+pub(super) fn kill_one(verdicts: Verdicts) -> Block {
+    let one = branch(Test::AnyOf(0x8000_0000), Verdicts::allow(), verdicts.refuse(libc::EPERM));
     load_low(0, branch(Test::Equal(0), Verdicts::allow(), one))
 }
 
 /// The supervisor is asked unless the first argument is 0, the caller itself.
-pub(super) fn ask_unless_self() -> Block {
-    load_low(0, branch(Test::Equal(0), Verdicts::allow(), Verdicts::ask()))
+pub(super) fn ask_unless_self(verdicts: Verdicts) -> Block {
+    load_low(0, branch(Test::Equal(0), Verdicts::allow(), verdicts.refuse(libc::EPERM)))
 }
 
 /// Passes only for the caller itself: the given kind of target with id 0.
@@ -161,17 +166,18 @@ pub(super) fn own_priority(verdicts: Verdicts, kind: u32) -> Block {
 }
 
 /// The supervisor is asked when the fifth argument, an address, is not null.
-pub(super) fn ask_with_address() -> Block {
-    let low = load_low(4, branch(Test::Equal(0), Verdicts::allow(), Verdicts::ask()));
-    load_high(4, branch(Test::Equal(0), low, Verdicts::ask()))
+pub(super) fn ask_with_address(verdicts: Verdicts) -> Block {
+    let refused = verdicts.refuse(libc::EACCES);
+    let low = load_low(4, branch(Test::Equal(0), Verdicts::allow(), refused.clone()));
+    load_high(4, branch(Test::Equal(0), low, refused))
 }
 
 // `include/uapi/asm-generic/fcntl.h`: `O_WRONLY`, `O_RDWR`, `O_CREAT`, `O_TRUNC`. `O_TMPFILE` needs one of the first two.
 const CHANGING_FLAGS: u32 = 0x3 | 0o100 | 0o1000;
 
 /// The supervisor is asked about flags that can change a file.
-pub(super) fn ask_when_writing(argument: u32) -> Block {
-    load_low(argument, branch(Test::AnyOf(CHANGING_FLAGS), Verdicts::ask(), Verdicts::allow()))
+pub(super) fn ask_when_writing(verdicts: Verdicts, argument: u32) -> Block {
+    load_low(argument, branch(Test::AnyOf(CHANGING_FLAGS), verdicts.refuse(libc::EACCES), Verdicts::allow()))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the kernel reads only the low half of these arguments")]

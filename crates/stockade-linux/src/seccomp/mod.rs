@@ -20,4 +20,4 @@ mod tests;
 
 pub use architecture::Architecture;
 pub use meaning::{Kind, Meaning, meaning, refusal};
-pub use program::{needs_listener, program};
+pub use program::program;

@@ -17,23 +17,17 @@ const PRIORITY_OF_PROCESS: u32 = 0;
 /// `IOPRIO_WHO_PROCESS` of `ioprio_set` (`include/uapi/linux/ioprio.h`).
 const IO_PRIORITY_OF_PROCESS: u32 = 1;
 
-/// Whether the filter asks somebody: the program is then installed with a listener, which must be served.
-#[must_use]
-pub const fn needs_listener(filter: &SystemCallFilter) -> bool {
-    filter.notify
-        || filter.decide_signals
-        || !filter.files.is_off()
-        || matches!(filter.network, NetworkFilter::UnixOnly)
-}
-
 /// The BPF program for `seccomp(2)` that carries a filter out on one architecture.
 ///
-/// Allowed calls depend on nothing but their number, so the kernel answers them from a bitmap (since 5.11) and runs the
-/// program only for the others. Questions (decisions about signals, files or Unix sockets) are asked even where
-/// `notify` is off; without a listener they fail with `ENOSYS`, which is closed, not open.
+/// It is installed with a listener exactly where `notify` is set; otherwise it asks nothing, and what the supervisor
+/// would have decided is refused: every signal where signals are to be decided, every file operation that is observed,
+/// every connection to a Unix socket where there is no network namespace.
 ///
-/// `decide_signals` says that the run has no namespaces of its own. Then calls that reach into other processes, and
-/// exchange by System V or POSIX names, are refused as well: they would meet the host's.
+/// Allowed calls depend on nothing but their number, so the kernel answers them from a bitmap (since 5.11) and runs the
+/// program only for the others.
+///
+/// Without a network namespace, or with signals to decide, a run has no namespaces of its own. Then calls that reach
+/// into other processes, and exchange by System V or POSIX names, are refused as well: they would meet the host's.
 #[must_use]
 pub fn program(architecture: Architecture, filter: &SystemCallFilter) -> Vec<sock_filter> {
     let verdicts = Verdicts { notify: filter.notify };
@@ -90,32 +84,31 @@ fn block(class: Class, filter: &SystemCallFilter) -> Block {
         Class::Absent => Verdicts::fail(libc::ENOSYS),
         Class::Forbidden => verdicts.refuse(libc::EPERM),
         Class::Namespace => allow_if(filter.nested_namespaces),
-        Class::Peer | Class::Ipc => allow_if(!filter.decide_signals),
+        Class::Peer | Class::Ipc => allow_if(!is_shared(filter)),
         Class::Check(check) => argument_block(check, filter, verdicts),
-        Class::Signal => ask_if(filter.decide_signals),
-        Class::Network(usage) => network_block(usage, filter),
-        Class::File(usage) => file_block(usage, filter),
+        Class::Signal => allow_if(!filter.decide_signals),
+        Class::Network(usage) => network_block(usage, filter, verdicts),
+        Class::File(usage) => file_block(usage, filter, verdicts),
     }
 }
 
 fn argument_block(check: ArgumentCheck, filter: &SystemCallFilter, verdicts: Verdicts) -> Block {
-    let shared = filter.decide_signals;
+    let shared = is_shared(filter);
     match check {
         ArgumentCheck::Clone | ArgumentCheck::Unshare if filter.nested_namespaces => Verdicts::allow(),
         ArgumentCheck::Clone => checks::clone(verdicts),
         ArgumentCheck::Unshare => checks::unshare(verdicts),
-        ArgumentCheck::Socket => match filter.network {
-            NetworkFilter::Private => checks::socket(verdicts, &Verdicts::allow()),
-            NetworkFilter::UnixOnly => checks::socket(verdicts, &verdicts.refuse(libc::EACCES)),
-        },
-        ArgumentCheck::SocketPair => checks::socket_pair(verdicts),
+        ArgumentCheck::Socket => {
+            checks::socket(verdicts, unix_sockets(filter, verdicts), &network_sockets(filter, verdicts))
+        }
+        ArgumentCheck::SocketPair => checks::socket_pair(verdicts, unix_sockets(filter, verdicts)),
         ArgumentCheck::Ioctl => checks::ioctl(verdicts, shared),
         ArgumentCheck::Personality => checks::personality(verdicts),
         ArgumentCheck::Prctl => checks::prctl(verdicts),
-        ArgumentCheck::Kill if shared => Verdicts::ask(),
-        ArgumentCheck::Kill if filter.notify => checks::kill_one(),
+        ArgumentCheck::Kill if filter.decide_signals => verdicts.refuse(libc::EPERM),
+        ArgumentCheck::Kill if filter.notify => checks::kill_one(verdicts),
         ArgumentCheck::Fcntl if shared => checks::fcntl_owner(verdicts),
-        ArgumentCheck::Scheduling if shared => checks::ask_unless_self(),
+        ArgumentCheck::Scheduling if shared => checks::ask_unless_self(verdicts),
         ArgumentCheck::Priority if shared => checks::own_priority(verdicts, PRIORITY_OF_PROCESS),
         ArgumentCheck::IoPriority if shared => checks::own_priority(verdicts, IO_PRIORITY_OF_PROCESS),
         ArgumentCheck::Kill
@@ -126,29 +119,49 @@ fn argument_block(check: ArgumentCheck, filter: &SystemCallFilter, verdicts: Ver
     }
 }
 
-fn network_block(usage: NetworkUse, filter: &SystemCallFilter) -> Block {
-    let unix_only = filter.network == NetworkFilter::UnixOnly;
-    let asks = unix_only || filter.notify;
-    match usage {
-        NetworkUse::Connect | NetworkUse::Bind => ask_if(asks),
-        NetworkUse::SendTo if asks => checks::ask_with_address(),
-        NetworkUse::SendTo => Verdicts::allow(),
-        NetworkUse::SendMessage => ask_if(unix_only),
+/// Whether the run shares processes and IPC with the host.
+fn is_shared(filter: &SystemCallFilter) -> bool {
+    filter.decide_signals || filter.network == NetworkFilter::UnixOnly
+}
+
+/// Where nobody listens and the host's sockets are near, only sockets that cannot be aimed by `sendmsg`.
+fn unix_sockets(filter: &SystemCallFilter, verdicts: Verdicts) -> Block {
+    match filter.network {
+        NetworkFilter::UnixOnly if !filter.notify => checks::connected_unix(verdicts),
+        NetworkFilter::UnixOnly | NetworkFilter::Private => Verdicts::allow(),
     }
 }
 
-fn file_block(usage: FileUse, filter: &SystemCallFilter) -> Block {
+fn network_sockets(filter: &SystemCallFilter, verdicts: Verdicts) -> Block {
+    match filter.network {
+        NetworkFilter::Private => Verdicts::allow(),
+        NetworkFilter::UnixOnly => verdicts.refuse(libc::EACCES),
+    }
+}
+
+/// In a private network questions serve reports only; without one they decide. Making a Unix socket's name (`bind`)
+/// is left to the file rules where nobody listens.
+fn network_block(usage: NetworkUse, filter: &SystemCallFilter, verdicts: Verdicts) -> Block {
+    let unix_only = filter.network == NetworkFilter::UnixOnly;
+    let refused = verdicts.refuse(libc::EACCES);
+    match usage {
+        NetworkUse::Connect if unix_only || filter.notify => refused,
+        NetworkUse::Bind if filter.notify => refused,
+        NetworkUse::SendTo if unix_only || filter.notify => checks::ask_with_address(verdicts),
+        NetworkUse::SendMessage if unix_only && filter.notify => refused,
+        NetworkUse::Connect | NetworkUse::Bind | NetworkUse::SendTo | NetworkUse::SendMessage => Verdicts::allow(),
+    }
+}
+
+fn file_block(usage: FileUse, filter: &SystemCallFilter, verdicts: Verdicts) -> Block {
     let reads = filter.files.trace_reads || !filter.files.deny.is_empty();
     let changes = filter.files.trace_writes || filter.files.decides();
+    let ask_if = |condition: bool| if condition { verdicts.refuse(libc::EACCES) } else { Verdicts::allow() };
     match usage {
         FileUse::Change => ask_if(changes),
-        FileUse::Open if changes && !reads => checks::ask_when_writing(1),
-        FileUse::OpenAt if changes && !reads => checks::ask_when_writing(2),
+        FileUse::Open if changes && !reads => checks::ask_when_writing(verdicts, 1),
+        FileUse::OpenAt if changes && !reads => checks::ask_when_writing(verdicts, 2),
         FileUse::Open | FileUse::OpenAt | FileUse::Execute => ask_if(reads),
         FileUse::OpenHow => ask_if(reads || changes),
     }
-}
-
-fn ask_if(condition: bool) -> Block {
-    if condition { Verdicts::ask() } else { Verdicts::allow() }
 }

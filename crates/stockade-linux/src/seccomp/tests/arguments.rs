@@ -114,6 +114,11 @@ fn signals_and_other_processes() {
     for call in ["kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open"] {
         check(&shared_filter(), call, &[(&[1234], ASK), (&[0], ASK), (&[0xffff_ffff], ASK)]);
     }
+    // Where Landlock confines signals, nobody needs to decide them, and the rest stays closed.
+    let scoped = SystemCallFilter { notify: false, decide_signals: false, ..shared_filter() };
+    check(&scoped, "kill", &[(&[1234], ALLOW)]);
+    check(&scoped, "prlimit64", &[(&[1234], errno(libc::EPERM)), (&[0], ALLOW)]);
+    check(&scoped, "ptrace", &[(&[16], errno(libc::EPERM))]);
     for call in ["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"] {
         check(&shared_filter(), call, &[(&[1234], ASK), (&[0], ALLOW)]);
         check(&default_filter(), call, &[(&[1234], ALLOW)]);
@@ -127,8 +132,10 @@ fn addresses() {
     for call in ["connect", "bind"] {
         check(&default_filter(), call, &[(&[3], ASK)]);
         check(&quiet_filter(), call, &[(&[3], ALLOW)]);
-        check(&SystemCallFilter { notify: false, ..shared_filter() }, call, &[(&[3], ASK)]);
     }
+    let alone = SystemCallFilter { notify: false, ..shared_filter() };
+    check(&alone, "connect", &[(&[3], errno(libc::EACCES))]);
+    check(&alone, "bind", &[(&[3], ALLOW)]);
     for (address, expected) in [(0, ALLOW), (1, ASK), (1 << 32, ASK), (u64::MAX, ASK)] {
         assert_eq!(verdict(&default_filter(), "sendto", &[3, 0, 0, 0, address]), expected);
         assert_eq!(verdict(&shared_filter(), "sendto", &[3, 0, 0, 0, address]), expected);
@@ -137,6 +144,12 @@ fn addresses() {
     for call in ["sendmsg", "sendmmsg"] {
         check(&default_filter(), call, &[(&[3], ALLOW)]);
         check(&shared_filter(), call, &[(&[3], ASK)]);
+        check(&alone, call, &[(&[3], ALLOW)]);
+    }
+    for call in ["socket", "socketpair"] {
+        let datagram = errno(libc::EACCES);
+        check(&alone, call, &[(&[1, 1, 0], ALLOW), (&[1, 0o2_000_005, 0], ALLOW), (&[1, 2, 0], datagram)]);
+        check(&alone, call, &[(&[1, 3, 0], datagram)]);
     }
 }
 
