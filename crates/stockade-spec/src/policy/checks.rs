@@ -69,16 +69,13 @@ pub(super) fn published_port(text: &str) -> Result<u16, Fault> {
     })
 }
 
-pub(super) fn variable_name(name: &str) -> Result<String, Fault> {
+fn variable_name(name: &str) -> Result<String, Fault> {
     let wrong = |message: &str, hint: &str| Err(Fault::new(format!("{} {message}", quoted(name)), hint));
     if name.is_empty() {
         return wrong("is no name of a variable: it is empty", "write the name, such as `LANG`");
     }
     if name.len() > MAX_NAME {
         return wrong("is too long for the name of a variable", "names have at most 256 bytes");
-    }
-    if name.contains(['*', '?']) {
-        return wrong("is a pattern", "write out every name: a pattern could let a secret through");
     }
     if name.contains('=') {
         return wrong("holds `=`, which ends a name", "put a value into `set`: `set = { NAME = \"value\" }`");
@@ -87,6 +84,27 @@ pub(super) fn variable_name(name: &str) -> Result<String, Fault> {
         return wrong("is no name of a variable", "names are printable ASCII without spaces");
     }
     Ok(name.to_owned())
+}
+
+/// A name to pass on, or a pattern with `*` for the names to pass on; names that look like secrets need to be written out.
+pub(super) fn passed_name(name: &str) -> Result<String, Fault> {
+    if !name.is_empty() && name.bytes().all(|byte| byte == b'*') {
+        let message = format!("{} stands for every variable", quoted(name));
+        return Err(Fault::new(
+            message,
+            "name the variables that are needed, such as `LANG`, or a family of them: `LC_*`",
+        ));
+    }
+    variable_name(name)
+}
+
+/// The name of a variable to set.
+pub(super) fn set_name(name: &str) -> Result<String, Fault> {
+    if name.contains('*') {
+        let message = format!("{} is a pattern, and a value is for one variable", quoted(name));
+        return Err(Fault::new(message, "write out the name"));
+    }
+    variable_name(name)
 }
 
 pub(super) fn variable_value(value: &str) -> Result<String, Fault> {

@@ -15,8 +15,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 pub use error::EndpointError;
-pub(super) use ports::port;
 pub use ports::Ports;
+pub(super) use ports::port;
 
 /// Longest rule, in bytes: the longest name (253), a wildcard and a range of ports fit.
 const MAX_BYTES: usize = 280;

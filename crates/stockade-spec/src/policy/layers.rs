@@ -20,5 +20,7 @@ pub(super) use narrow::narrow;
 pub(super) use trusted::merge;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 #[path = "layers/tests.rs"]
 mod tests;

@@ -11,6 +11,7 @@ mod layers;
 mod load;
 mod network;
 mod overrides;
+mod print;
 mod profiles;
 mod suggest;
 mod text;
@@ -103,8 +104,8 @@ pub struct Limits {
 /// Which environment variables are seen inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentPolicy {
-    /// Names taken over from the caller, besides the built-in allow-list. A name that looks like a secret's passes only
-    /// when it is written out here.
+    /// Names taken over from the caller, besides the built-in allow-list; `*` in a name stands for any text. A name that
+    /// looks like a secret's passes only when it is written out here.
     pub pass: Vec<String>,
     /// Names set to a value.
     pub set: BTreeMap<String, String>,

@@ -1,9 +1,10 @@
 //! What command-line options say, as the strongest trusted layer.
 
+use super::Limits;
 use super::checks;
 use super::diagnostic::{Diagnostic, Fault};
 use super::layer::{EnvironmentLayer, Field, FilesystemLayer, Layer, LimitsLayer, List, Located, NetworkLayer};
-use super::Limits;
+use super::print::Processors;
 use crate::report::Protection;
 
 /// What the command line says. Paths are as in a policy: whoever fills this in makes relative ones absolute before, since
@@ -55,7 +56,7 @@ impl Overrides {
             unix: reader.list("--unix", &self.unix, checks::socket_path),
             limits: reader.limits(&self.limits),
             environment: EnvironmentLayer {
-                pass: reader.list("--env", &self.pass, checks::variable_name),
+                pass: reader.list("--env", &self.pass, checks::passed_name),
                 set: reader.variables(&self.set),
             },
             nested_namespaces: None,
@@ -69,6 +70,10 @@ impl Overrides {
 /// Options have no place in a text.
 const fn placeless<T>(value: T) -> Located<T> {
     Located { value, span: 0..0 }
+}
+
+fn processors(milli: &u32) -> String {
+    Processors(*milli).to_string()
 }
 
 #[derive(Default)]
@@ -93,7 +98,7 @@ impl Reader {
 
     fn variables(&mut self, pairs: &[(String, String)]) -> List<(String, String)> {
         let read = |(name, value): &(String, String)| {
-            let checked = checks::variable_name(name).and_then(|n| Ok((n, checks::variable_value(value)?)));
+            let checked = checks::set_name(name).and_then(|n| Ok((n, checks::variable_value(value)?)));
             self.accept("--env", name, checked)
         };
         Some(pairs.iter().filter_map(read).collect())
@@ -105,13 +110,23 @@ impl Reader {
         value: Option<T>,
         check: fn(T) -> Result<T, Fault>,
     ) -> Field<T> {
-        value.and_then(|value| self.accept(option, &value.to_string(), check(value)))
+        self.shown_bound(option, value, T::to_string, check)
+    }
+
+    fn shown_bound<T: Copy>(
+        &mut self,
+        option: &str,
+        value: Option<T>,
+        show: fn(&T) -> String,
+        check: fn(T) -> Result<T, Fault>,
+    ) -> Field<T> {
+        value.and_then(|value| self.accept(option, &show(&value), check(value)))
     }
 
     fn limits(&mut self, limits: &Limits) -> LimitsLayer {
         LimitsLayer {
             memory: self.bound("--memory", limits.memory, checks::memory),
-            milli_cpus: self.bound("--cpus", limits.milli_cpus, checks::milli_cpus),
+            milli_cpus: self.shown_bound("--cpus", limits.milli_cpus, processors, checks::milli_cpus),
             processes: self.bound("--processes", limits.processes, checks::process_count),
             files: self.bound("--files", limits.files, checks::file_count),
             disk: self.bound("--disk", limits.disk, checks::disk),

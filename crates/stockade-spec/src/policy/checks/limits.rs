@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::{Fault, quoted};
+use crate::policy::print::Processors;
 use crate::units::{ByteSize, Span};
 
 /// No machine has more; larger values are slips of the pen.
@@ -43,9 +44,9 @@ pub(in crate::policy) fn connections(value: u32) -> Result<u32, Fault> {
     within(value, "connections", 1, 1_000_000_000)
 }
 
-/// The most is the kernel's `PID_MAX_LIMIT` (`include/linux/threads.h`).
+/// The least is the command and one child; the most is the kernel's `PID_MAX_LIMIT` (`include/linux/threads.h`).
 pub(in crate::policy) fn process_count(value: u32) -> Result<u32, Fault> {
-    within(value, "processes", 1, 4 << 20)
+    within(value, "processes", 2, 4 << 20)
 }
 
 /// The least lets a dynamic loader work; the most is the highest value of `fs.nr_open` (`fs/file.c`).
@@ -54,7 +55,7 @@ pub(in crate::policy) fn file_count(value: u32) -> Result<u32, Fault> {
 }
 
 pub(in crate::policy) fn time(value: Span) -> Result<Span, Fault> {
-    within(value, "time", Span { milliseconds: 1 }, Span { milliseconds: 3650 * 86_400_000 })
+    within(value, "time", Span { milliseconds: 10 }, Span { milliseconds: 3650 * 86_400_000 })
 }
 
 /// A hundredth of a processor is the least that the kernel's bandwidth control takes with its usual period
@@ -63,7 +64,7 @@ pub(in crate::policy) fn milli_cpus(value: u32) -> Result<u32, Fault> {
     if (10..=8_192_000).contains(&value) {
         return Ok(value);
     }
-    let shown = f64::from(value) / 1_000.0;
+    let shown = Processors(value);
     Err(Fault::new(format!("{shown} is no number of processors"), "write 0.01 to 8192: `cpus = 2` or `cpus = 0.5`"))
 }
 

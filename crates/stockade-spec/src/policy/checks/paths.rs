@@ -8,7 +8,8 @@ const OWN: &[&str] = &["/proc", "/sys", "/dev"];
 
 /// A path of `read` or `write`, without repeated or trailing slashes.
 pub(in crate::policy) fn allowed_path(text: &str) -> Result<String, Fault> {
-    let path = plain_path(text, "a path that may be read or written is one file or directory; patterns work in `deny`")?;
+    let path =
+        plain_path(text, "a path that may be read or written is one file or directory; patterns work in `deny`")?;
     if path == "/" || path == "~" {
         let message = format!("{} is too broad: it would take away what the sandbox is for", quoted(text));
         return Err(Fault::new(message, "name the directories that are needed, such as `~/datasets`"));
@@ -63,7 +64,7 @@ pub(in crate::policy) fn protect_rule(text: &str) -> Result<String, Fault> {
 
 fn plain_path(text: &str, pattern_hint: &str) -> Result<String, Fault> {
     foreign(text)?;
-    if text.contains(['*', '?']) {
+    if text.contains(['*', '?', '[', '{']) {
         return Err(Fault::new(format!("{} is a pattern", quoted(text)), pattern_hint));
     }
     if text.len() > MAX_BYTES {

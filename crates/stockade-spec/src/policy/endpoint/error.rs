@@ -82,13 +82,15 @@ impl EndpointError {
     pub fn hint(&self) -> String {
         match self {
             Self::Scheme(_) | Self::Path | Self::UserInfo => {
-                "write the host, and the port where it is not 80 or 443: `api.example.com` or `git.example.com:22`".into()
+                "write the host, and the port where it is not 80 or 443: `api.example.com` or `git.example.com:22`"
+                    .into()
             }
             Self::NotAscii => "write the ASCII form of the name, whose labels start with `xn--`".into(),
             Self::Port(_) => "ports are 1 to 65535, in decimal: `:8443`, or `:8000-8100` for a range".into(),
             Self::EmptyRange(first, last) => format!("write `{last}-{first}`"),
             Self::Label(_) | Self::NameTooLong(_) => {
-                "labels are 1 to 63 letters, digits and inner hyphens, joined by single dots, with none at the end".into()
+                "labels are 1 to 63 letters, digits and inner hyphens, joined by single dots, with none at the end"
+                    .into()
             }
             Self::Numeric(_) => "write all four numbers, 0 to 255, without leading zeros: `127.0.0.1`".into(),
             Self::Ipv6(_) => "write IPv6 addresses as `2001:db8::1`, with a port as `[2001:db8::1]:443`".into(),
@@ -98,9 +100,11 @@ impl EndpointError {
             Self::Wildcard | Self::TooBroad(_) => {
                 "name at least two labels after the `*`: `*.example.org` covers its subdomains, not itself".into()
             }
-            _ => "a rule is a name, `*.suffix`, an address or a network, each with an optional port: `api.example.com`, \
+            _ => {
+                "a rule is a name, `*.suffix`, an address or a network, each with an optional port: `api.example.com`, \
                   `*.example.org:443`, `10.1.2.0/24:5432`, `[2001:db8::1]:443`"
-                .into(),
+                    .into()
+            }
         }
     }
 }

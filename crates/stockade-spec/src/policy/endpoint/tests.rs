@@ -34,7 +34,8 @@ fn rules_have_one_canonical_text() {
 #[test]
 fn everything_else_is_refused_for_its_own_reason() {
     use EndpointError as E;
-    let cases: &[(&str, fn(&E) -> bool)] = &[
+    type Expected = fn(&E) -> bool;
+    let cases: &[(&str, Expected)] = &[
         ("", |e| matches!(e, E::Empty)),
         ("https://api.example.com", |e| matches!(e, E::Scheme(s) if s == "https")),
         ("api.example.com/v1", |e| matches!(e, E::Path)),

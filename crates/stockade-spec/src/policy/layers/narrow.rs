@@ -22,9 +22,14 @@ pub(in crate::policy) fn narrow(policy: &mut Policy, layer: Layer, problems: &mu
     narrow_nested(&mut policy.kernel.nested_namespaces, layer.nested_namespaces, problems);
     narrow_isolation(&mut policy.isolation, layer.isolation, problems);
     let accepted = policy.accept_degraded.clone();
-    take_text(&mut policy.accept_degraded, layer.accept_degraded, problems, "accept as degraded", "--accept-degraded", |p| {
-        accepted.iter().any(|name| name == p.name())
-    });
+    take_text(
+        &mut policy.accept_degraded,
+        layer.accept_degraded,
+        problems,
+        "accept as degraded",
+        "--accept-degraded",
+        |p| accepted.iter().any(|name| name == p.name()),
+    );
 }
 
 /// What to say of an entry that reaches for more.

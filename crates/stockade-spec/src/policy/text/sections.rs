@@ -129,7 +129,7 @@ fn limits(layer: &mut LimitsLayer, key: &Key<'_>, value: &Value<'_>, problems: &
 
 fn environment(layer: &mut EnvironmentLayer, key: &Key<'_>, value: &Value<'_>, problems: &mut Problems<'_>) {
     match key.get_ref().as_ref() {
-        "pass" => layer.pass = list(value, problems, text(checks::variable_name)),
+        "pass" => layer.pass = list(value, problems, text(checks::passed_name)),
         "set" => layer.set = variables(value, problems),
         _ => unknown("environment", key, problems),
     }
@@ -144,7 +144,7 @@ fn variables(value: &Value<'_>, problems: &mut Problems<'_>) -> List<(String, St
     }
     let mut read = Vec::new();
     for (key, value) in table {
-        let name = problems.accept(key.span(), checks::variable_name(key.get_ref()));
+        let name = problems.accept(key.span(), checks::set_name(key.get_ref()));
         let value = field(value, problems, text(checks::variable_value));
         if let (Some(name), Some(Located { value, span })) = (name, value) {
             read.push(Located { value: (name, value), span: key.span().start..span.end });

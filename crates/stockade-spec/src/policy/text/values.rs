@@ -58,7 +58,11 @@ pub(super) fn list<T>(
 }
 
 /// A table inside a section.
-pub(super) fn table<'v, 'i>(value: &'v Value<'i>, problems: &mut Problems<'_>, example: &str) -> Option<&'v DeTable<'i>> {
+pub(super) fn table<'v, 'i>(
+    value: &'v Value<'i>,
+    problems: &mut Problems<'_>,
+    example: &str,
+) -> Option<&'v DeTable<'i>> {
     let DeValue::Table(table) = value.get_ref() else {
         problems.report(value.span(), wrong_type("a table", example, value.get_ref()));
         return None;
@@ -138,6 +142,9 @@ pub(super) fn port(value: &DeValue<'_>) -> Result<u16, Fault> {
 pub(super) fn whole(number: &DeInteger<'_>) -> Result<u64, Fault> {
     let digits = number.as_str();
     u64::from_str_radix(digits, number.radix()).map_err(|_| {
-        Fault::new(format!("{} is no number that can be used here", quoted(digits)), "write a whole number, not negative")
+        Fault::new(
+            format!("{} is no number that can be used here", quoted(digits)),
+            "write a whole number, not negative",
+        )
     })
 }
