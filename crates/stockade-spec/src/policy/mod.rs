@@ -13,6 +13,7 @@ mod network;
 mod overrides;
 mod print;
 mod profiles;
+mod schema;
 mod suggest;
 mod text;
 
@@ -25,6 +26,7 @@ pub use load::{check, check_workspace, load};
 pub use network::{NetworkLimits, NetworkPolicy};
 pub use overrides::Overrides;
 pub use profiles::{DEFAULT_PROFILE, PROFILES, profile_text};
+pub use schema::SCHEMA;
 pub use text::{MAX_ENTRIES, MAX_TEXT};
 
 use crate::tier::Tier;
