@@ -21,6 +21,11 @@ use stockade_spec::plan::BindAccess;
 
 use crate::sys::mount::{MountAttributes, set_attributes};
 
+/// Where the store is attached until the old root is detached: a directory of every host from which nothing is bound.
+///
+/// It must lie below the old root and not on it. A mount on top of the old root would be what `umount2(2)` finds at the
+/// end, and the old root would stay, one `..` above the new one.
+const ANCHOR: &str = "/proc/sys";
 const VIEW: &str = "view";
 const EMPTY_FILE: &str = "empty-file";
 const EMPTY_DIRECTORY: &str = "empty-directory";
@@ -42,7 +47,7 @@ enum Shape {
 }
 
 impl View {
-    /// Mounts the store over the current root, which stays reachable by absolute paths, and makes `view` in it.
+    /// Mounts the store and makes `view` in it.
     pub(crate) fn new(size: u64, inodes: u64) -> io::Result<Self> {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         for (key, value) in [("size", size), ("nr_inodes", inodes)] {
@@ -52,7 +57,7 @@ impl View {
         rustix::mount::fsconfig_create(&context)?;
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         let store = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-        attach(store.as_fd(), CWD, Path::new("/"))?;
+        attach(store.as_fd(), CWD, Path::new(ANCHOR))?;
         for directory in [VIEW, "private", "upper", "work"] {
             rustix::fs::mkdirat(&store, directory, Mode::from_raw_mode(0o755))?;
         }

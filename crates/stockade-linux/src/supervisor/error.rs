@@ -70,7 +70,7 @@ impl LaunchError {
     pub(crate) fn step(operation: &Operation, detail: String, source: io::Error) -> Self {
         let namespace_privilege = needs_namespace_privilege(operation)
             && matches!(source.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EINVAL));
-        Self::Step { step: format!("{operation:?}"), detail, namespace_privilege, source }
+        Self::Step { step: operation.to_string(), detail, namespace_privilege, source }
     }
 
     /// The operation and error number, if what failed is that this host gives user namespaces no power: another tier may

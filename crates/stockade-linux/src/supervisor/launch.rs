@@ -82,7 +82,7 @@ impl Drop for Sandbox {
         // A process that has ended already cannot be signalled; waiting for it is right in both cases.
         rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL).ok();
         let options = rustix::process::WaitIdOptions::EXITED;
-        drop(rustix::process::waitid(rustix::process::WaitId::PidFd(self.pidfd.as_fd()), options));
+        rustix::process::waitid(rustix::process::WaitId::PidFd(self.pidfd.as_fd()), options).ok();
     }
 }
 

@@ -100,13 +100,11 @@ impl Drop for Signals {
     }
 }
 
-/// Gives every signal its default disposition, as a program expects at its start. Ignored signals stay ignored over
-/// `execve(2)`, and the Rust runtime ignores SIGPIPE.
+/// Gives SIGPIPE its default disposition back, which the Rust runtime takes away. `execve(2)` resets handlers by itself,
+/// and what the caller ignores (SIGHUP under `nohup`) stays ignored, as natively.
 pub(crate) fn reset_dispositions() {
-    for signal in 1..=64 {
-        // SAFETY: SIG_DFL is a valid disposition for every signal; numbers that cannot be changed give an error.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    // SAFETY: SIG_DFL is a valid disposition.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Stops the calling process, as its terminal's Ctrl-Z would have.
