@@ -1,1 +1,33 @@
-//! stockade-workspace
+//! Protected files of a workspace: files that a person's own tools execute later, and that sandboxed code must not plant.
+//!
+//! The order of the modules is the order of a run: [`Before`] is what was there when it started, a [`Journal`] says that it
+//! runs, a [`Watch`] sees what appears meanwhile, [`sweep`] looks once more at the end, a [`Quarantine`] keeps what was
+//! found, and [`recover`] does the sweep of a run whose supervisor was killed.
+//!
+//! Everything here works on descriptors of directories, name by name, and never follows a symbolic link below the
+//! workspace: its content was made by code that nobody has read, and may change while it is looked at. Nothing is deleted.
+
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+mod before;
+mod directory;
+mod error;
+mod git;
+mod git_config;
+mod journal;
+mod listing;
+mod os_text;
+mod quarantine;
+mod state;
+mod sweep;
+mod walk;
+mod watch;
+
+pub use before::{Before, Identity, Known, scan};
+pub use error::{JournalError, QuarantineError, ScanError, StateError, WatchError};
+pub use journal::{Journal, Recovered, recover};
+pub use quarantine::{Item, Kept, Quarantine, Reason, list, restore};
+pub use state::StateDirectory;
+pub use sweep::{Failure, Finding, Hold, Options, Swept, sweep};
+pub use watch::Watch;

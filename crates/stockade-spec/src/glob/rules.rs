@@ -152,6 +152,19 @@ impl Cursor<'_> {
         self.matches_bytes(name.as_encoded_bytes())
     }
 
+    /// The place of the first rule that goes on below this entry: one that names the entry on the way to something deeper. A
+    /// link with such a name can stand in for the directory that the rule means.
+    #[must_use]
+    pub fn leads_on(&self, name: &std::ffi::OsStr) -> Option<usize> {
+        let mut found: Option<u16> = None;
+        self.each(name.as_encoded_bytes(), |state| {
+            if !self.rules.is_last(state) {
+                found = Some(found.map_or(state.rule, |rule| rule.min(state.rule)));
+            }
+        });
+        found.map(usize::from)
+    }
+
     /// The rules as they stand in the subdirectory of this name.
     #[must_use]
     pub fn enter(&self, name: &std::ffi::OsStr) -> Self {

@@ -139,6 +139,20 @@ fn the_first_rule_in_order_is_found() {
     assert_eq!(found("z"), None);
 }
 
+#[test]
+fn a_cursor_tells_what_leads_on() {
+    let rules = Rules::new(["deploy/hooks", "**/.github/workflows", "**/.env"], Case::Exact).expect("rules");
+    let (root, name) = (rules.walk(), OsStr::new);
+    assert_eq!(root.leads_on(name("deploy")), Some(0));
+    assert_eq!(root.leads_on(name(".github")), Some(1));
+    assert_eq!(root.leads_on(name(".env")), None);
+    assert_eq!(root.matches(name(".env")), Some(2));
+    let below = root.enter(name("src"));
+    assert_eq!(below.leads_on(name("deploy")), None);
+    assert_eq!(below.leads_on(name(".github")), Some(1));
+    assert_eq!(root.enter(name("deploy")).matches(name("hooks")), Some(0));
+}
+
 /// The cost of one name in a walk, printed and bounded loosely: the bound is for a debug build on a busy machine.
 #[test]
 fn a_walk_looks_at_a_name_quickly() {

@@ -1,0 +1,313 @@
+//! What was protected when a run started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FileType, Statx};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use stockade_spec::glob::Rules;
+
+use crate::directory;
+use crate::error::ScanError;
+use crate::listing::{self, Hit, Protector};
+use crate::walk::{self, Visitor, to_path};
+use crate::{git, git_config, os_text};
+
+/// Most protected files and directories of one workspace, their contents included where those are recorded.
+pub(crate) const MAX_PROTECTED: usize = 20_000;
+
+/// What protects an entry of a git directory that no rule names.
+pub(crate) const GIT_RULE: &str = "configuration or hooks of a git directory";
+
+/// What protects a file that a git configuration names.
+pub(crate) const REFERENCE_RULE: &str = "named by a git configuration";
+
+/// Which file it is and whether it was touched, without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Device, major and minor number in one.
+    pub device: u64,
+    /// Number of the file on it.
+    pub inode: u64,
+    /// Kind and permission bits, as `st_mode` of `stat(2)`.
+    pub mode: u32,
+    /// Names that the file has.
+    pub links: u32,
+    /// Last change of content or attributes: nanoseconds since 1970.
+    pub changed: i64,
+}
+
+impl Identity {
+    pub(crate) fn of(status: &Statx) -> Self {
+        let seconds = status.stx_ctime.tv_sec.saturating_mul(1_000_000_000);
+        Self {
+            device: u64::from(status.stx_dev_major) << 32 | u64::from(status.stx_dev_minor),
+            inode: status.stx_ino,
+            mode: status.stx_mode.into(),
+            links: status.stx_nlink,
+            changed: seconds.saturating_add(status.stx_ctime.tv_nsec.into()),
+        }
+    }
+
+    /// Whether both are the same file, whatever was done to it.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode, self.mode & 0o170_000) == (other.device, other.inode, other.mode & 0o170_000)
+    }
+
+    /// The kind of file.
+    pub(crate) fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.mode)
+    }
+}
+
+/// One protected file or directory that was there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Relative to the workspace.
+    #[serde(with = "os_text")]
+    pub path: PathBuf,
+    /// Which file it was.
+    pub identity: Identity,
+}
+
+/// The protected files of a workspace at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    #[serde(with = "os_text")]
+    pub(crate) workspace: PathBuf,
+    pub(crate) root: Identity,
+    /// Nanoseconds since 1970.
+    pub(crate) started: i64,
+    /// The top-most ones, by path.
+    pub(crate) entries: Vec<Known>,
+    /// The directories in which they lie.
+    pub(crate) parents: Vec<Known>,
+    /// What lies in those that are directories, once [`Before::record_contents`] was called.
+    pub(crate) contents: Option<Vec<Known>>,
+    /// Paths that a git configuration names and that are not there.
+    pub(crate) absent: Vec<Known>,
+}
+
+/// Finds the protected files and directories of a workspace: absolute paths, in order; where a directory is protected, it
+/// and nothing below it. A protected name that is a symbolic link is found as the link.
+///
+/// # Errors
+/// When the workspace or a directory in it cannot be read, or holds more than can be handled; see [`ScanError`].
+/// Directories that the caller may not enter are passed over.
+pub fn scan(workspace: &Path, rules: &Rules) -> Result<Vec<PathBuf>, ScanError> {
+    Ok(Before::take(workspace, rules)?.paths())
+}
+
+#[derive(Default)]
+struct Collector {
+    entries: BTreeMap<Vec<u8>, Identity>,
+    parents: BTreeMap<Vec<u8>, Identity>,
+    /// Paths that git configurations name.
+    references: BTreeSet<PathBuf>,
+}
+
+impl Visitor for Collector {
+    fn directory(&mut self, dir: BorrowedFd<'_>, path: &[u8], hits: Vec<Hit>) -> Result<(), ScanError> {
+        let error = |source| ScanError::Read { path: to_path(path), source };
+        self.parents.insert(path.to_vec(), Identity::of(&directory::own_status(dir).map_err(error)?));
+        for hit in hits {
+            let whole = directory::join(path, hit.name.as_bytes());
+            // Git removes it along with its worktree; one that leads elsewhere is found by its content at the end.
+            if hit.protector == Protector::Git && hit.is_commondir() && git::is_harmless(dir, &hit.name, hit.kind) {
+                continue;
+            }
+            match directory::status(dir, &hit.name) {
+                Ok(status) => self.entries.insert(whole, Identity::of(&status)),
+                Err(Errno::NOENT) => continue,
+                Err(source) => return Err(ScanError::Read { path: to_path(&whole), source }),
+            };
+            if hit.kind == FileType::RegularFile && matches!(hit.name.as_bytes(), b"config" | b"config.worktree") {
+                self.read_references(dir, path, &hit.name);
+            }
+            if self.entries.len() > MAX_PROTECTED {
+                return Err(ScanError::TooManyProtected(MAX_PROTECTED));
+            }
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, _: BorrowedFd<'_>, _: &CStr, _: &[u8], _: Errno) -> Option<OwnedFd> {
+        None
+    }
+}
+
+impl Collector {
+    /// Takes note of the paths in the workspace that a git configuration names: further configuration relative to its own
+    /// directory, hooks relative to the directory that holds `.git`.
+    fn read_references(&mut self, dir: BorrowedFd<'_>, path: &[u8], name: &CStr) {
+        let Some(text) = git::read(dir, name) else { return };
+        let own = to_path(path);
+        let work = own.parent().map(Path::to_owned).unwrap_or_default();
+        for reference in git_config::references(&text) {
+            self.references.extend([&own, &work].into_iter().filter_map(|base| normal(&base.join(&reference))));
+        }
+    }
+}
+
+/// The path without `.` and `..`; `None` where it is empty or leads out.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !clean.pop() {
+                    return None;
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!clean.as_os_str().is_empty()).then_some(clean)
+}
+
+impl Before {
+    /// Looks through a workspace (an absolute path without links) before a run.
+    ///
+    /// # Errors
+    /// As [`scan`].
+    pub fn take(workspace: &Path, rules: &Rules) -> Result<Self, ScanError> {
+        let root = walk::open_workspace(workspace)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let status = directory::own_status(root.as_fd());
+        let status = status.map_err(|source| ScanError::Open { path: workspace.to_owned(), source })?;
+        let mut found = Collector::default();
+        walk::walk(root.as_fd(), rules, &mut found)?;
+        let absent = found.resolve_references(root.as_fd(), workspace);
+        let known = |(path, identity): (Vec<u8>, Identity)| Known { path: to_path(&path), identity };
+        Ok(Self {
+            workspace: workspace.to_owned(),
+            root: Identity::of(&status),
+            started: i64::try_from(now).unwrap_or(i64::MAX),
+            entries: found.entries.into_iter().map(known).collect(),
+            parents: found.parents.into_iter().map(known).collect(),
+            contents: None,
+            absent,
+        })
+    }
+
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    /// The protected files and directories: absolute, in order.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.entries.iter().map(|known| self.workspace.join(&known.path)).collect()
+    }
+
+    /// The same, relative to the workspace.
+    #[must_use]
+    pub fn entries(&self) -> &[Known] {
+        &self.entries
+    }
+
+    /// Also takes note of everything in protected directories, for a run in which they cannot be held read-only.
+    ///
+    /// # Errors
+    /// When one cannot be read, or there is more than can be handled.
+    pub fn record_contents(&mut self) -> Result<(), ScanError> {
+        let root = walk::open_workspace(&self.workspace)?;
+        let mut contents = Vec::new();
+        for known in self.entries.iter().filter(|known| known.identity.kind() == FileType::Directory) {
+            contents.append(&mut contents_of(root.as_fd(), &known.path)?);
+            if contents.len() > MAX_PROTECTED {
+                return Err(ScanError::TooManyProtected(MAX_PROTECTED));
+            }
+        }
+        contents.sort_unstable_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
+        self.contents = Some(contents);
+        Ok(())
+    }
+
+    pub(crate) fn find(&self, path: &Path) -> Option<&Identity> {
+        find(&self.entries, path)
+    }
+
+    pub(crate) fn parent(&self, path: &Path) -> Option<&Identity> {
+        find(&self.parents, path)
+    }
+}
+
+/// Finds a path in a list that is in the order of bytes.
+pub(crate) fn find<'k>(list: &'k [Known], path: &Path) -> Option<&'k Identity> {
+    let bytes = |known: &Known| known.path.as_os_str().as_bytes().cmp(path.as_os_str().as_bytes());
+    list.binary_search_by(bytes).ok().map(|at| &list[at].identity)
+}
+
+impl Collector {
+    /// Adds the named paths that are there to what is protected, and gives those that are not.
+    fn resolve_references(&mut self, root: BorrowedFd<'_>, workspace: &Path) -> Vec<Known> {
+        let mut absent = Vec::new();
+        for path in std::mem::take(&mut self.references) {
+            let covered = path.ancestors().any(|above| self.entries.contains_key(above.as_os_str().as_bytes()));
+            if covered || workspace.join(&path) == workspace || self.entries.len() >= MAX_PROTECTED {
+                continue;
+            }
+            match look_up(root, path.as_os_str().as_bytes()) {
+                Some(identity) => {
+                    self.entries.insert(path.into_os_string().into_encoded_bytes(), identity);
+                }
+                None => absent
+                    .push(Known { path, identity: Identity { device: 0, inode: 0, mode: 0, links: 0, changed: 0 } }),
+            }
+        }
+        absent
+    }
+}
+
+/// What lies at a relative path, no link followed.
+pub(crate) fn look_up(root: BorrowedFd<'_>, path: &[u8]) -> Option<Identity> {
+    let (parent, name) = directory::split(path);
+    let parent = directory::open_below(root, parent).ok()?;
+    let status = directory::status(parent.as_fd(), &directory::c_name(name).ok()?).ok()?;
+    Some(Identity::of(&status))
+}
+
+/// Everything below a directory, in the order of bytes. Directories that may not be entered count as empty.
+pub(crate) fn contents_of(root: BorrowedFd<'_>, path: &Path) -> Result<Vec<Known>, ScanError> {
+    let mut found: BTreeMap<Vec<u8>, Identity> = BTreeMap::new();
+    let mut waiting = vec![path.as_os_str().as_bytes().to_vec()];
+    while let Some(path) = waiting.pop() {
+        let dir = match directory::open_below(root, &path) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => continue,
+            Err(source) => return Err(ScanError::Read { path: to_path(&path), source }),
+        };
+        let error = |source| ScanError::Read { path: to_path(&path), source };
+        listing::each(dir.as_fd(), |name, kind| {
+            let whole = directory::join(&path, name.to_bytes());
+            found.insert(whole.clone(), Identity::of(&directory::status(dir.as_fd(), name)?));
+            if kind == FileType::Directory {
+                waiting.push(whole);
+            }
+            if found.len() > MAX_PROTECTED { Err(Errno::OVERFLOW) } else { Ok(()) }
+        })
+        .map_err(|source| match source {
+            Errno::OVERFLOW => ScanError::TooManyProtected(MAX_PROTECTED),
+            source => error(source),
+        })?;
+    }
+    Ok(found.into_iter().map(|(path, identity)| Known { path: to_path(&path), identity }).collect())
+}
+
+/// The text of what protects a file.
+pub(crate) fn rule_text(rules: &Rules, protector: Protector) -> String {
+    match protector {
+        Protector::Rule(at) => rules.globs().get(at).map_or_else(String::new, |glob| glob.as_str().to_owned()),
+        Protector::Git => GIT_RULE.to_owned(),
+    }
+}

@@ -1,0 +1,89 @@
+//! Git directories, recognised by their shape wherever they lie.
+//!
+//! Git takes any directory for a repository that holds `objects` and `refs` (or `commondir`, which names one that does) and
+//! a `HEAD`: see `is_git_directory` in git's `setup.c`. Entering it is enough for its `config` to be obeyed, so a bare
+//! repository in a subdirectory, or a `.git` that is a link or a `gitdir:` file, works as well as a `.git`.
+
+use std::ffi::CStr;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{FileType, Mode, OFlags};
+
+use crate::directory;
+use crate::git_config;
+use crate::listing;
+
+/// What a directory holds of what makes it a git directory, gathered as its names are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shape(u8);
+
+/// The names that matter: the first three make the shape, the others are what is protected in it.
+const NAMES: &[&[u8]] = &[b"objects", b"refs", b"head", b"commondir", b"config", b"hooks", b"config.worktree"];
+const PROTECTED: std::ops::Range<usize> = 3..7;
+
+/// Longest file of git's that is read.
+const MAX_READ: u64 = 256 << 10;
+
+impl Shape {
+    /// Takes note of one name; letter case is ignored, as some file systems do.
+    pub(crate) fn note(&mut self, name: &[u8]) {
+        if matches!(name.first(), Some(b'o' | b'r' | b'h' | b'c' | b'O' | b'R' | b'H' | b'C')) && name.len() <= 15 {
+            if let Some(bit) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) {
+                self.0 |= 1 << bit;
+            }
+        }
+    }
+
+    /// Whether git would take the directory for a repository, or one of its worktrees.
+    pub(crate) const fn is_git_directory(self) -> bool {
+        self.0 & 0b11 == 0b11 || self.0 & 0b1100 == 0b1100
+    }
+
+    /// Whether any of the names that are protected in such a directory is there.
+    pub(crate) const fn has_protected(self) -> bool {
+        self.0 >> PROTECTED.start != 0
+    }
+}
+
+/// Whether a name is one of those protected in a git directory.
+pub(crate) fn is_protected_name(name: &[u8]) -> bool {
+    NAMES[PROTECTED].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether a new entry of a git directory is one that git itself makes for `init`, `clone` or `worktree add`, and that makes
+/// no later command run anything: sample hooks, a configuration of harmless settings, the usual `commondir`.
+pub(crate) fn is_harmless(dir: BorrowedFd<'_>, name: &CStr, kind: FileType) -> bool {
+    match (kind, name.to_bytes()) {
+        (FileType::Directory, b"hooks") => only_samples(dir, name),
+        (FileType::RegularFile, b"config" | b"config.worktree") => {
+            read(dir, name).is_some_and(|text| git_config::is_harmless(&text))
+        }
+        (FileType::RegularFile, b"commondir") => read(dir, name).is_some_and(|text| text.trim_end() == "../.."),
+        _ => false,
+    }
+}
+
+/// Whether a hooks directory holds nothing but the samples, whose names git never executes.
+fn only_samples(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    let Ok(hooks) = directory::open_child(dir, name) else { return false };
+    let mut samples = true;
+    let read = listing::each(hooks.as_fd(), |name, kind| {
+        samples &= kind == FileType::RegularFile && name.to_bytes().ends_with(b".sample");
+        Ok::<_, rustix::io::Errno>(())
+    });
+    read.is_ok() && samples
+}
+
+/// A small regular file as text; `None` where it is anything else.
+pub(crate) fn read(dir: BorrowedFd<'_>, name: &CStr) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::openat(dir, name, flags, Mode::empty()).ok()?;
+    let status = directory::own_status(file.as_fd()).ok()?;
+    if FileType::from_raw_mode(status.stx_mode.into()) != FileType::RegularFile || status.stx_size > MAX_READ {
+        return None;
+    }
+    let mut text = String::new();
+    std::fs::File::from(file).take(MAX_READ).read_to_string(&mut text).ok()?;
+    Some(text)
+}

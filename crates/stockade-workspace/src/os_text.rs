@@ -1,0 +1,31 @@
+//! Paths in JSON without loss: text when they are Unicode, a list of bytes when not.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Form<'a> {
+    Text(std::borrow::Cow<'a, str>),
+    Bytes(std::borrow::Cow<'a, [u8]>),
+}
+
+/// Writes a path.
+pub(crate) fn serialize<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+    match path.to_str() {
+        Some(text) => Form::Text(text.into()),
+        None => Form::Bytes(path.as_os_str().as_bytes().into()),
+    }
+    .serialize(serializer)
+}
+
+/// Reads a path.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    Ok(match Form::deserialize(deserializer)? {
+        Form::Text(text) => PathBuf::from(text.into_owned()),
+        Form::Bytes(bytes) => OsString::from_vec(bytes.into_owned()).into(),
+    })
+}

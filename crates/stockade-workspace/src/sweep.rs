@@ -1,0 +1,348 @@
+//! Looks through the workspace once a run has ended, and puts away what it planted.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use stockade_spec::glob::Rules;
+
+use crate::before::{self, Before, Identity, REFERENCE_RULE};
+use crate::directory;
+use crate::error::{QuarantineError, ScanError};
+use crate::git;
+use crate::listing::Hit;
+use crate::quarantine::{Catch, Kept, Quarantine, Reason};
+use crate::walk::{self, Visitor, to_path};
+
+/// Most findings, and most failures, that one sweep lists; what is beyond is put away all the same and counted.
+const MAX_LISTED: usize = 10_000;
+
+/// Most directories whose permissions are put back as sandboxed code left them.
+const MAX_OPENED: usize = 4_096;
+
+/// File times come from a clock that may lag by a tick of at most 10 milliseconds.
+const TICK: i64 = 10_000_000;
+
+/// How protected files that were there were kept from being changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// Held read-only: whoever changed one was not the run, unless the file has another name outside.
+    ReadOnly,
+    /// Not held: whatever changed is put away. Needs [`Before::record_contents`] to see into directories.
+    Open,
+}
+
+/// How a sweep looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// How existing files were kept.
+    pub hold: Hold,
+    /// Whether to look at the permission bits of every file, which costs one system call for each, and take away the
+    /// set-user-id and set-group-id bits that are newer than the start. Not needed where the run could not set them.
+    pub privilege_bits: bool,
+}
+
+/// What was found at one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A protected file was put away.
+    PutAway {
+        /// Where it was, relative to the workspace.
+        path: PathBuf,
+        /// What protects it: the rule as written, or what else makes it protected.
+        rule: String,
+        /// Why.
+        reason: Reason,
+        /// Kind and permission bits, as `st_mode` of `stat(2)`.
+        mode: u32,
+        /// Where it is kept.
+        kept: Kept,
+    },
+    /// Set-user-id or set-group-id bits were taken from a file.
+    BitsCleared {
+        /// The file, relative to the workspace.
+        path: PathBuf,
+        /// Kind and permission bits before, as `st_mode` of `stat(2)`.
+        mode: u32,
+    },
+    /// A protected file that was there is gone.
+    Removed {
+        /// Where it was, relative to the workspace.
+        path: PathBuf,
+    },
+}
+
+/// One file for which something could not be done.
+#[derive(Debug)]
+pub struct Failure {
+    /// The file, relative to the workspace.
+    pub path: PathBuf,
+    /// Why.
+    pub error: QuarantineError,
+}
+
+/// What a sweep did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What could not be put away, and is still there.
+    pub failures: Vec<Failure>,
+    /// Directories that could not be entered, relative to the workspace.
+    pub closed: Vec<PathBuf>,
+    /// Findings, failures and closed directories beyond what is listed.
+    pub unlisted: u64,
+    /// Why the sweep could not look at everything.
+    pub incomplete: Option<ScanError>,
+}
+
+/// Sweeps the workspace of a run whose processes are all gone: puts away every protected file that is new or changed.
+///
+/// What could not be done is in the result, never left out: see [`Swept::failures`] and [`Swept::incomplete`].
+#[must_use]
+pub fn sweep(before: &Before, rules: &Rules, options: &Options, quarantine: &mut Quarantine) -> Swept {
+    let mut sweeper = Sweeper::new(before, rules, *options, quarantine);
+    if let Err(error) = sweeper.run() {
+        sweeper.swept.incomplete = Some(error);
+    }
+    sweeper.swept
+}
+
+pub(crate) struct Sweeper<'a> {
+    before: &'a Before,
+    rules: &'a Rules,
+    options: Options,
+    quarantine: &'a mut Quarantine,
+    seen: BTreeSet<Vec<u8>>,
+    /// Directories that were opened against their permissions, with those permissions.
+    opened: Vec<(Vec<u8>, Mode)>,
+    pub(crate) swept: Swept,
+}
+
+impl<'a> Sweeper<'a> {
+    pub(crate) fn new(before: &'a Before, rules: &'a Rules, options: Options, quarantine: &'a mut Quarantine) -> Self {
+        let (seen, opened, swept) = (BTreeSet::new(), Vec::new(), Swept::default());
+        Self { before, rules, options, quarantine, seen, opened, swept }
+    }
+
+    fn run(&mut self) -> Result<(), ScanError> {
+        let root = walk::open_workspace(&self.before.workspace)?;
+        let result = walk::walk(root.as_fd(), self.rules, self);
+        for (path, mode) in std::mem::take(&mut self.opened).into_iter().rev() {
+            // A directory that was put away meanwhile is not there any more; its permissions went with it.
+            if let Ok(dir) = directory::open_below(root.as_fd(), &path) {
+                self.note_failure(&path, "put back the permissions of", rustix::fs::fchmod(&dir, mode));
+            }
+        }
+        self.references(root.as_fd());
+        self.contents(root.as_fd())?;
+        result?;
+        self.removed(root.as_fd());
+        Ok(())
+    }
+
+    /// Judges one protected entry, and puts it away where it must be.
+    pub(crate) fn judge(&mut self, dir: BorrowedFd<'_>, parent: Option<&Identity>, path: &[u8], hit: &Hit) {
+        let identity = match directory::status(dir, &hit.name) {
+            Ok(status) => Identity::of(&status),
+            Err(Errno::NOENT) => return,
+            Err(error) => return self.note_failure(path, "look at", Err(error)),
+        };
+        let known = self.before.find(&to_path(path));
+        if known.is_some() {
+            self.seen.insert(path.to_vec());
+        }
+        let reason = match known {
+            Some(known) => self.difference(known, &identity, parent, path),
+            None if hit.in_git && git::is_harmless(dir, &hit.name, identity.kind()) => None,
+            None if self.is_moved(&identity) => None,
+            None => Some(Reason::Appeared),
+        };
+        if let Some(reason) = reason {
+            let rule = before::rule_text(self.rules, hit.protector);
+            self.put_away(&Catch { dir, path, identity, rule: &rule, reason });
+        }
+    }
+
+    /// Why a file that was there must be put away, if it must.
+    fn difference(&self, known: &Identity, now: &Identity, parent: Option<&Identity>, path: &[u8]) -> Option<Reason> {
+        let above = self.before.parent(&to_path(directory::split(path).0));
+        let swapped = above.zip(parent).is_some_and(|(then, now)| !then.is_same_file(now));
+        let is_directory = now.kind() == FileType::Directory;
+        match self.options.hold {
+            _ if swapped || now.kind() != known.kind() => Some(Reason::Replaced),
+            // A person's own editor replaces files by renaming a new one over them, but never directories.
+            Hold::ReadOnly if is_directory && !known.is_same_file(now) => Some(Reason::Replaced),
+            Hold::ReadOnly if is_directory || known.links == 1 || known.changed == now.changed => None,
+            Hold::ReadOnly if known.is_same_file(now) => Some(Reason::ChangedThroughLink),
+            Hold::ReadOnly => None,
+            Hold::Open if !known.is_same_file(now) => Some(Reason::Replaced),
+            Hold::Open if is_directory => None,
+            Hold::Open => (known.changed != now.changed).then_some(Reason::Changed),
+        }
+    }
+
+    /// Whether a file is one that was protected before, untouched, at another path: a directory above it was renamed.
+    fn is_moved(&self, identity: &Identity) -> bool {
+        self.options.hold == Hold::ReadOnly && self.before.entries.iter().any(|known| known.identity == *identity)
+    }
+
+    fn put_away(&mut self, catch: &Catch<'_>) {
+        match self.quarantine.take(catch) {
+            Ok(Some(kept)) => self.note(Finding::PutAway {
+                path: to_path(catch.path),
+                rule: catch.rule.to_owned(),
+                reason: catch.reason,
+                mode: catch.identity.mode,
+                kept,
+            }),
+            Ok(None) => {}
+            Err(error) => self.fail(Failure { path: to_path(catch.path), error }),
+        }
+    }
+
+    /// Puts away what a git configuration of before names and that has appeared since.
+    fn references(&mut self, root: BorrowedFd<'_>) {
+        for known in &self.before.absent {
+            self.put_away_path(root, &known.path, REFERENCE_RULE, Reason::Appeared);
+        }
+    }
+
+    fn put_away_path(&mut self, root: BorrowedFd<'_>, path: &Path, rule: &str, reason: Reason) {
+        let path = path.as_os_str().as_bytes();
+        let (parents, _) = directory::split(path);
+        let (Some(identity), Ok(dir)) = (before::look_up(root, path), directory::open_below(root, parents)) else {
+            return;
+        };
+        self.put_away(&Catch { dir: dir.as_fd(), path, identity, rule, reason });
+    }
+
+    /// Compares what lies in protected directories that could not be held with what lay there.
+    fn contents(&mut self, root: BorrowedFd<'_>) -> Result<(), ScanError> {
+        let Some(then) = self.before.contents.as_ref().filter(|_| self.options.hold == Hold::Open) else {
+            return Ok(());
+        };
+        let directories = self.before.entries.iter().filter(|known| known.identity.kind() == FileType::Directory);
+        for directory in directories {
+            let rule = self.rules.first_match(&directory.path).map_or(before::GIT_RULE, |glob| glob.as_str());
+            for now in before::contents_of(root, &directory.path)? {
+                let known = before::find(then, &now.path);
+                let is_directory = now.identity.kind() == FileType::Directory;
+                let reason = match known {
+                    None => Reason::Appeared,
+                    Some(known) if !known.is_same_file(&now.identity) => Reason::Replaced,
+                    Some(known) if !is_directory && known.changed != now.identity.changed => Reason::Changed,
+                    Some(_) => continue,
+                };
+                self.put_away_path(root, &now.path, rule, reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports what was there and is not any more. A path that no rule leads to, because a git configuration named it, is
+    /// looked up.
+    fn removed(&mut self, root: BorrowedFd<'_>) {
+        for known in &self.before.entries {
+            let path = known.path.as_os_str().as_bytes();
+            if !self.seen.contains(path) && before::look_up(root, path).is_none() {
+                self.note(Finding::Removed { path: known.path.clone() });
+            }
+        }
+    }
+
+    fn clear_bits(&mut self, dir: BorrowedFd<'_>, path: &[u8], name: &CStr) -> Result<(), Errno> {
+        let is_new = |identity: &Identity| {
+            identity.mode & 0o6000 != 0
+                && identity.kind() == FileType::RegularFile
+                && identity.changed >= self.before.started.saturating_sub(TICK)
+        };
+        if !is_new(&Identity::of(&directory::status(dir, name)?)) {
+            return Ok(());
+        }
+        let file = directory::open_path(dir, name)?;
+        let identity = Identity::of(&directory::own_status(file.as_fd())?);
+        if is_new(&identity) {
+            directory::set_mode(file.as_fd(), Mode::from_raw_mode(identity.mode & 0o1777))?;
+            let path = to_path(&directory::join(path, name.to_bytes()));
+            self.note(Finding::BitsCleared { path, mode: identity.mode });
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, finding: Finding) {
+        if self.swept.findings.len() < MAX_LISTED {
+            self.swept.findings.push(finding);
+        } else {
+            self.swept.unlisted += 1;
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        if self.swept.failures.len() < MAX_LISTED {
+            self.swept.failures.push(failure);
+        } else {
+            self.swept.unlisted += 1;
+        }
+    }
+
+    /// Takes note of a step that failed; one whose file is gone has not.
+    fn note_failure(&mut self, path: &[u8], operation: &'static str, result: Result<(), Errno>) {
+        if let Err(source) = result.or_else(|error| if error == Errno::NOENT { Ok(()) } else { Err(error) }) {
+            let path = to_path(path);
+            let error = QuarantineError::Move { operation, path: path.clone(), source };
+            self.fail(Failure { path, error });
+        }
+    }
+
+    /// Opens a directory whose permissions sandboxed code took away, and takes note of them.
+    fn open_closed(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let child = directory::open_path(dir, name)?;
+        let status = directory::own_status(child.as_fd())?;
+        if FileType::from_raw_mode(status.stx_mode.into()) != FileType::Directory {
+            return Err(Errno::NOTDIR);
+        }
+        let mode = Mode::from_raw_mode(status.stx_mode.into());
+        directory::set_mode(child.as_fd(), mode | Mode::RWXU)?;
+        if self.opened.len() < MAX_OPENED {
+            self.opened.push((path.to_vec(), mode));
+        }
+        directory::open_child(dir, name)
+    }
+}
+
+impl Visitor for Sweeper<'_> {
+    fn directory(&mut self, dir: BorrowedFd<'_>, path: &[u8], hits: Vec<Hit>) -> Result<(), ScanError> {
+        let own = directory::own_status(dir).map_err(|source| ScanError::Read { path: to_path(path), source })?;
+        let own = Identity::of(&own);
+        for hit in hits {
+            self.judge(dir, Some(&own), &directory::join(path, hit.name.as_bytes()), &hit);
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, dir: BorrowedFd<'_>, path: &[u8], name: &CStr) {
+        if self.options.privilege_bits {
+            let result = self.clear_bits(dir, path, name);
+            self.note_failure(&directory::join(path, name.to_bytes()), "take set-user-id bits from", result);
+        }
+    }
+
+    fn closed(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8], error: Errno) -> Option<OwnedFd> {
+        let opened = if error == Errno::ACCESS { self.open_closed(dir, name, path) } else { Err(error) };
+        if opened.is_err() {
+            if self.swept.closed.len() < MAX_LISTED {
+                self.swept.closed.push(to_path(path));
+            } else {
+                self.swept.unlisted += 1;
+            }
+        }
+        opened.ok()
+    }
+}
