@@ -5,43 +5,30 @@
 //! command wrote.
 //!
 //! What the command does not read stays with the caller, as it would without a sandbox in between: in
-//! `while read line; do stockade run -- tool; done <list`, the tool must not eat the list. Files are read ahead and set
-//! back at the end. Pipes and sockets are looked at without taking anything out (`tee(2)`, `MSG_PEEK`), one page at a
-//! time, and what the command really read is taken out afterwards.
+//! `while read line; do stockade run -- tool; done <list`, the tool must not eat the list. [`super::source`] says how. A
+//! command that has read [`EXACT_BYTES`] of a pipe or socket is taken to read the rest as well: from there on input is
+//! passed on ahead of its reading, four times as fast, and at the end up to one pipe's content is lost to the caller.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 
 use rustix::event::PollFlags;
-use rustix::fs::OFlags;
-use rustix::fs::{FileType, SeekFrom, Stat, fcntl_setfl, seek};
-use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::RecvFlags;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_setfl};
+use rustix::io::ioctl_fionread;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::error::{RelayError, Stream};
+use super::source::{Fed, Source};
 
-/// Bytes that are in the command's pipe but still with the caller, at most: one page, so that `poll(2)` reports room just
-/// when the command has read all of it.
-const WINDOW: usize = 4096;
+/// The command's pipe holds one page while input stays with the caller until it was read, so that `poll(2)` reports room
+/// just when the command has read all of it.
+const PAGE: usize = 4096;
 
-/// Bytes of a file that are read in one step.
-const FILE_CHUNK: usize = 64 * 1024;
+/// The usual size of a pipe (pipe(7)).
+const PIPE_BYTES: usize = 64 * 1024;
 
-/// What the caller's input is.
-#[derive(Debug)]
-enum Source {
-    /// A pipe or FIFO; the second descriptor is `/dev/null`, into which what was read is moved.
-    Pipe(OwnedFd, File),
-    /// A socket.
-    Socket(OwnedFd),
-    /// A file: where reading goes on, and a second descriptor of the command's end, which tells how much is unread.
-    File { file: File, start: u64, next: u64, probe: OwnedFd },
-    /// Another device: what is read of it is gone.
-    Other(OwnedFd),
-}
+/// Bytes of a pipe or socket of which none is taken before the command reads it.
+const EXACT_BYTES: usize = 256 * 1024;
 
 /// Standard input.
 #[derive(Debug)]
@@ -51,6 +38,8 @@ pub(super) struct Input {
     inner: Option<OwnedFd>,
     /// Bytes in the command's pipe that are still with the caller.
     ahead: usize,
+    /// Bytes that the command has read while none was taken ahead of it.
+    exact: usize,
     /// Whether the command has to read first.
     blocked: bool,
 }
@@ -63,31 +52,19 @@ impl Input {
 
     fn connect(host: OwnedFd, stat: &Stat) -> io::Result<(Self, OwnedFd)> {
         let (command, inner) = pipe_with(PipeFlags::CLOEXEC)?;
-        fcntl_setfl(&inner, OFlags::NONBLOCK)?;
+        fcntl_setfl(&inner, OFlags::WRONLY | OFlags::NONBLOCK)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind != FileType::RegularFile {
-            fcntl_setpipe_size(&inner, WINDOW)?;
+            fcntl_setpipe_size(&inner, PAGE)?;
         }
-        let source = match kind {
-            FileType::Fifo => Source::Pipe(host, File::options().write(true).open("/dev/null")?),
-            FileType::Socket => Source::Socket(host),
-            FileType::RegularFile => {
-                let start = seek(&host, SeekFrom::Current(0))?;
-                Source::File { file: host.into(), start, next: start, probe: command.try_clone()? }
-            }
-            _ => Source::Other(host),
-        };
-        Ok((Self { source, inner: Some(inner), ahead: 0, blocked: false }, command))
+        let source = Source::new(host, kind, &command)?;
+        Ok((Self { source, inner: Some(inner), ahead: 0, exact: 0, blocked: false }, command))
     }
 
     /// What to wait for.
     pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let inner = self.inner.as_ref()?;
-        Some(match &self.source {
-            Source::File { .. } => (inner.as_fd(), PollFlags::OUT),
-            _ if self.blocked => (inner.as_fd(), PollFlags::OUT),
-            Source::Pipe(host, _) | Source::Socket(host) | Source::Other(host) => (host.as_fd(), PollFlags::IN),
-        })
+        Some(if self.blocked { (inner.as_fd(), PollFlags::OUT) } else { (self.source.as_fd(), PollFlags::IN) })
     }
 
     /// Gives the command what it can take.
@@ -98,22 +75,20 @@ impl Input {
     pub(super) fn pump(&mut self) -> Result<(), RelayError> {
         self.settle();
         let Some(inner) = &self.inner else { return Ok(()) };
-        match self.source.feed(inner.as_fd()) {
-            Ok(0) => self.inner = None,
-            Ok(fed) => {
-                self.ahead = fed;
-                self.blocked = true;
+        let bulk = self.exact >= EXACT_BYTES;
+        let fed = if bulk { self.source.pour(inner.as_fd()) } else { self.source.show(inner.as_fd(), PAGE) };
+        match fed {
+            Ok(Fed::Bytes(bytes)) => {
+                self.ahead = if bulk { 0 } else { bytes };
+                self.blocked = !bulk;
             }
-            Err(error) => match error.kind() {
-                // A process of the sandbox can fill its own pipe; then nothing fits, however much the caller has.
-                ErrorKind::WouldBlock => self.blocked = ioctl_fionread(inner).is_ok_and(|unread| unread > 0),
-                ErrorKind::Interrupted => {}
-                ErrorKind::BrokenPipe => self.inner = None,
-                _ => {
-                    self.inner = None;
-                    return Err(RelayError::Feed(error));
-                }
-            },
+            Ok(Fed::Full) => self.blocked = true,
+            Ok(Fed::Empty) => self.blocked = false,
+            Ok(Fed::End) => self.inner = None,
+            Err(error) => {
+                self.inner = None;
+                return Err(RelayError::Feed(error));
+            }
         }
         Ok(())
     }
@@ -130,6 +105,11 @@ impl Input {
         let read = self.ahead.saturating_sub(unread);
         self.source.take(read);
         self.ahead = 0;
+        self.exact += read;
+        // Where a pipe of this size is refused (the user has too many), it goes on page by page.
+        if self.exact >= EXACT_BYTES && fcntl_setpipe_size(inner, PIPE_BYTES).is_err() {
+            self.exact = 0;
+        }
     }
 
     /// The command ended: what it left unread goes back to the caller.
@@ -142,69 +122,4 @@ impl Input {
         self.inner = None;
         self.source.set_back().map_err(RelayError::SeekBack)
     }
-}
-
-impl Source {
-    /// Puts bytes into the command's pipe. 0 at the end of the input. Those of a pipe or socket stay with the caller
-    /// until [`Source::take`].
-    fn feed(&mut self, inner: BorrowedFd<'_>) -> io::Result<usize> {
-        match self {
-            Self::Pipe(host, _) => Ok(tee(host, inner, WINDOW, SpliceFlags::NONBLOCK)?),
-            Self::Socket(host) => {
-                let mut page = [0; WINDOW];
-                let (peeked, _) = rustix::net::recv(&*host, &mut page[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
-                write_some(inner, &page[..peeked])
-            }
-            Self::File { file, next, .. } => {
-                let mut chunk = vec![0; FILE_CHUNK];
-                let read = file.read_at(&mut chunk, *next)?;
-                let fed = write_some(inner, &chunk[..read])?;
-                *next += fed as u64;
-                Ok(fed)
-            }
-            Self::Other(host) => {
-                let mut page = [0; WINDOW];
-                let read = rustix::io::read(&*host, &mut page)?;
-                write_some(inner, &page[..read])
-            }
-        }
-    }
-
-    /// Takes bytes out that the command has read.
-    fn take(&mut self, mut bytes: usize) {
-        let mut page = [0; WINDOW];
-        while bytes > 0 {
-            let taken = match self {
-                Self::Pipe(host, null) => splice(&*host, None, &*null, None, bytes, SpliceFlags::NONBLOCK),
-                Self::Socket(host) => {
-                    let part = &mut page[..bytes.min(WINDOW)];
-                    rustix::net::recv(&*host, part, RecvFlags::DONTWAIT).map(|(taken, _)| taken)
-                }
-                Self::File { .. } | Self::Other(_) => return,
-            };
-            match taken {
-                Err(Errno::INTR) => {}
-                // Another process that reads from the same pipe or socket took them first.
-                Ok(0) | Err(_) => return,
-                Ok(taken) => bytes -= taken,
-            }
-        }
-    }
-
-    /// Sets a file to the first byte that the command left unread.
-    fn set_back(&mut self) -> io::Result<()> {
-        if let Self::File { file, start, next, probe } = self {
-            let consumed = next.saturating_sub(ioctl_fionread(&*probe)?).max(*start);
-            if consumed != *start {
-                seek(&*file, SeekFrom::Start(consumed))?;
-            }
-            *next = *start;
-        }
-        Ok(())
-    }
-}
-
-/// Writes what fits.
-fn write_some(inner: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    if bytes.is_empty() { Ok(0) } else { Ok(rustix::io::write(inner, bytes)?) }
 }

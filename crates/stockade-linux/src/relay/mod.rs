@@ -18,6 +18,7 @@ mod keyboard;
 mod output;
 mod pair;
 mod sink;
+mod source;
 mod stdio;
 mod tail;
 

@@ -65,6 +65,19 @@ fn what_the_command_leaves_unread_stays_with_the_caller() {
 }
 
 #[test]
+fn a_command_that_has_read_much_loses_the_caller_at_most_a_pipe_of_input() {
+    let content = lines(200_000);
+    for (name, stdin, mut rest) in sources(&content) {
+        assert_eq!(output_with("head -c 400000 | tail -c 3", stdin), &content[399_997..400_000], "{name}");
+        let mut left = Vec::new();
+        rest.read_to_end(&mut left).unwrap();
+        assert!(content.ends_with(&left), "{name}");
+        let lost = content.len() - 400_000 - left.len();
+        assert!(lost <= 65_536 && (name != "file" || lost == 0), "{name}: {lost} bytes lost");
+    }
+}
+
+#[test]
 fn a_pipe_is_read_only_as_data_comes_and_its_end_is_seen() {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     let writer = thread::spawn(move || {
