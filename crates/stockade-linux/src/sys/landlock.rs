@@ -35,7 +35,7 @@ const RULE_PATH_BENEATH: u32 = 1;
 
 /// Why a domain could not be installed.
 #[derive(Debug, thiserror::Error)]
-pub enum LandlockError {
+pub(crate) enum LandlockError {
     /// The ruleset asks for a protection that its own ABI does not have.
     #[error("Landlock ABI {abi} cannot {protection}; that takes ABI {needs}")]
     Unsupported {
