@@ -14,22 +14,21 @@ use stockade_spec::facts::CgroupFacts;
 
 use super::error::LimitError;
 use super::hits::Hits;
+use super::janitor::Janitor;
 use super::settings::{self, Bound, Setting, Version};
 use super::{kernel_file, members};
-
-/// Names that are tried when one is taken, as it is where two process namespaces share a tree.
-const NAMES: u32 = 64;
 
 /// Numbers the groups of this process.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The control group of one run: one directory in version 2, one for each controller in version 1.
 ///
-/// Dropping it kills what is left in it and removes it.
+/// Dropping it kills what is left in it and removes it. If the process is killed before, its janitor does.
 #[derive(Debug)]
 pub struct Cgroup {
     version: Version,
     branches: Vec<Branch>,
+    janitor: Option<Janitor>,
 }
 
 /// The group's directory in one tree.
@@ -37,43 +36,31 @@ pub struct Cgroup {
 pub(crate) struct Branch {
     path: PathBuf,
     directory: OwnedFd,
-    /// Device and inode of the parent: in version 1, several controllers can share a tree.
-    tree: (u64, u64),
 }
 
 impl Cgroup {
-    /// Makes a group with the given bounds. Bounds on resources that no controller has are an error.
+    /// Makes a group with the given bounds, and the janitor that removes it should this process be killed. Bounds on resources
+    /// that no controller has are an error.
     ///
     /// # Errors
     /// [`LimitError::NoPlace`] where the facts name no directory for a controller; [`LimitError::Unsupported`];
-    /// [`LimitError::Group`] when the kernel refuses a step. Nothing is left behind then.
+    /// [`LimitError::Threaded`]; [`LimitError::Group`] when the kernel refuses a step. Nothing is left behind then.
     pub fn create(facts: &CgroupFacts, version: Version, bounds: &[Bound]) -> Result<Self, LimitError> {
-        let mut group = Self { version, branches: Vec::new() };
-        let name = unique_name();
-        for &bound in bounds {
-            let controller = settings::controller(bound.resource)
-                .ok_or(LimitError::Unsupported { resource: bound.resource, mechanism: "a control group" })?;
-            let place = place(facts, version, controller).ok_or(LimitError::NoPlace { controller })?;
+        let sites = sites(facts, version, bounds)?;
+        let paths: Vec<CString> = sites.iter().map(|site| c_path(&site.path)).collect::<Result<_, _>>()?;
+        let janitor = if paths.is_empty() { None } else { Some(Janitor::start(&paths)?) };
+        let mut group = Self { version, branches: Vec::new(), janitor };
+        for site in sites {
             if version == Version::V2 {
-                enable(place, controller)?;
+                enable(&site)?;
             }
-            group.branch(place, &name)?.apply(&settings::settings(version, bound))?;
+            let branch = Branch::create(site.path)?;
+            group.branches.push(branch);
+            if let Some(branch) = group.branches.last() {
+                branch.apply(&site.settings)?;
+            }
         }
         Ok(group)
-    }
-
-    /// The branch below `place`, made when there is none yet.
-    fn branch(&mut self, place: &Path, name: &str) -> Result<&Branch, LimitError> {
-        let tree = rustix::fs::stat(place).map_err(|error| LimitError::group("look at", place, error))?;
-        let tree = (tree.st_dev, tree.st_ino);
-        let index = match self.branches.iter().position(|branch| branch.tree == tree) {
-            Some(index) => index,
-            None => {
-                self.branches.push(Branch::create(place, name, tree)?);
-                self.branches.len() - 1
-            }
-        };
-        self.branches.get(index).ok_or(LimitError::NoPlace { controller: "any" })
     }
 
     /// The version of the interface.
@@ -165,11 +152,20 @@ impl Cgroup {
     /// Kills every member and removes the group; waits for at most two seconds in each tree.
     ///
     /// # Errors
-    /// [`LimitError::StillInUse`], [`LimitError::Group`]. What was not removed is tried once more on drop.
+    /// [`LimitError::StillInUse`], [`LimitError::Group`]. What was not removed is tried again when this process has ended.
     pub fn remove(mut self) -> Result<(), LimitError> {
-        while let Some(branch) = self.branches.last() {
-            branch.end()?;
-            self.branches.pop();
+        self.end()
+    }
+
+    /// Ends the branches one by one. When one stays, the janitor stays too, and tries again when this process has ended.
+    fn end(&mut self) -> Result<(), LimitError> {
+        while let Some(branch) = self.branches.pop() {
+            if let Err(error) = branch.end() {
+                if let Some(janitor) = self.janitor.take() {
+                    janitor.leave();
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -177,10 +173,8 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        for branch in &self.branches {
-            // Nobody is left to be told; `remove` is for those who want to know, and the janitor tries again.
-            drop(branch.end());
-        }
+        // Nobody is left to be told; `remove` is for those who want to know.
+        while self.end().is_err() {}
     }
 }
 
@@ -196,23 +190,13 @@ pub fn join(procs: &[OwnedFd]) -> io::Result<()> {
 }
 
 impl Branch {
-    fn create(place: &Path, name: &str, tree: (u64, u64)) -> Result<Self, LimitError> {
-        for attempt in 0..NAMES {
-            let name = if attempt == 0 { name.to_owned() } else { unique_name() };
-            let path = place.join(name);
-            match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
-                Ok(()) => return Self::open(path, tree),
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(LimitError::group("make the control group", path, error)),
-            }
+    /// Makes and opens the directory; removes it again when it cannot be opened.
+    fn create(path: PathBuf) -> Result<Self, LimitError> {
+        if let Err(error) = rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
+            return Err(LimitError::group("make the control group", path, error));
         }
-        Err(LimitError::group("find a free name below", place, Errno::EXIST))
-    }
-
-    /// Opens the directory that was just made, and removes it again when that fails.
-    fn open(path: PathBuf, tree: (u64, u64)) -> Result<Self, LimitError> {
         match kernel_file::open(CWD, &path, OFlags::RDONLY | OFlags::DIRECTORY) {
-            Ok(directory) => Ok(Self { path, directory, tree }),
+            Ok(directory) => Ok(Self { path, directory }),
             Err(error) => {
                 // The first error is the one to report.
                 drop(rustix::fs::rmdir(&path).map_err(io::Error::from));
@@ -268,6 +252,39 @@ pub(crate) fn c_path(path: &Path) -> Result<CString, LimitError> {
     CString::new(path.as_os_str().as_bytes()).map_err(|error| LimitError::group("use the path", path, error))
 }
 
+/// One directory that is going to be made.
+#[derive(Debug)]
+struct Site {
+    place: PathBuf,
+    path: PathBuf,
+    /// Device and inode of `place`: in version 1, several controllers can share a tree.
+    tree: (u64, u64),
+    controllers: Vec<&'static str>,
+    settings: Vec<Setting>,
+}
+
+/// The directories to make for the bounds, with what is written to each.
+fn sites(facts: &CgroupFacts, version: Version, bounds: &[Bound]) -> Result<Vec<Site>, LimitError> {
+    let name = unique_name();
+    let mut sites: Vec<Site> = Vec::new();
+    for &bound in bounds {
+        let controller = settings::controller(bound.resource)
+            .ok_or(LimitError::Unsupported { resource: bound.resource, mechanism: "a control group" })?;
+        let place = place(facts, version, controller).ok_or(LimitError::NoPlace { controller })?;
+        let tree = rustix::fs::stat(place).map_err(|error| LimitError::group("look at", place, error))?;
+        let tree = (tree.st_dev, tree.st_ino);
+        let settings = settings::settings(version, bound);
+        if let Some(site) = sites.iter_mut().find(|site| site.tree == tree) {
+            site.controllers.push(controller);
+            site.settings.extend(settings);
+        } else {
+            let (path, place) = (place.join(&name), place.to_owned());
+            sites.push(Site { place, path, tree, controllers: vec![controller], settings });
+        }
+    }
+    Ok(sites)
+}
+
 /// The directory in which a group with the controller is made.
 fn place<'f>(facts: &'f CgroupFacts, version: Version, controller: &str) -> Option<&'f Path> {
     match version {
@@ -279,19 +296,27 @@ fn place<'f>(facts: &'f CgroupFacts, version: Version, controller: &str) -> Opti
     }
 }
 
-/// Turns the controller on for the children of `place`, unless it is. It stays on, since another run may rely on it.
-fn enable(place: &Path, controller: &str) -> Result<(), LimitError> {
-    let file = place.join("cgroup.subtree_control");
+/// Turns the controllers on for the children of the place, unless they are. They stay on, since another run may rely on them.
+fn enable(site: &Site) -> Result<(), LimitError> {
+    let file = site.place.join("cgroup.subtree_control");
     let mut buffer = [0; kernel_file::SMALL];
     let enabled =
         kernel_file::read(CWD, &file, &mut buffer).map_err(|error| LimitError::group("read", &file, error))?;
-    if kernel_file::words(enabled).any(|word| word == controller) {
+    let missing = |name: &&&str| !kernel_file::words(enabled).any(|word| word == **name);
+    let switches: Vec<String> = site.controllers.iter().filter(missing).map(|name| format!("+{name}")).collect();
+    if switches.is_empty() {
         return Ok(());
     }
-    kernel_file::write(CWD, &file, format!("+{controller}").as_bytes())
-        .map_err(|error| LimitError::group("turn a controller on in", file, error))
+    kernel_file::write(CWD, &file, switches.join(" ").as_bytes())
+        .map_err(|error| LimitError::group("turn controllers on in", file, error))
 }
 
+/// A name that no one else uses: the janitor must never be told of a group that is not ours. The number of the process does not
+/// suffice, since process namespaces may share a tree.
 fn unique_name() -> String {
-    format!("stockade-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    let mut random = [0_u8; 4];
+    // Without random bytes (before the generator is ready) the process and the number have to do.
+    drop(rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::NONBLOCK).map_err(io::Error::from));
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("stockade-{}-{number}-{:08x}", std::process::id(), u32::from_ne_bytes(random))
 }

@@ -8,6 +8,7 @@
 mod error;
 mod group;
 mod hits;
+mod janitor;
 pub(crate) mod kernel_file;
 mod members;
 pub mod rlimits;

@@ -16,8 +16,6 @@ use rustix::process::{Resource as Kind, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use stockade_spec::plan::Resource;
 
-use super::error::LimitError;
-
 /// Bounds a resource of the calling process and of what it starts, soft and hard.
 ///
 /// `Processes` is `RLIMIT_NPROC`, counted for the user in its user namespace (since 5.14; before, and without a namespace of
@@ -25,15 +23,15 @@ use super::error::LimitError;
 /// any one file. `Memory` is `RLIMIT_DATA` (see the module). A hard limit that is lower already stays.
 ///
 /// # Errors
-/// [`LimitError::Unsupported`] for other resources; [`LimitError::Call`].
-pub fn apply(resource: Resource, value: u64) -> Result<(), LimitError> {
+/// [`io::ErrorKind::Unsupported`] for other resources; those of `setrlimit(2)`.
+pub fn apply(resource: Resource, value: u64) -> io::Result<()> {
     let kind = match resource {
         Resource::Processes => Kind::Nproc,
         Resource::Files => Kind::Nofile,
         Resource::Disk => Kind::Fsize,
         Resource::Memory => Kind::Data,
         Resource::Cpu | Resource::Time | Resource::Output => {
-            return Err(LimitError::Unsupported { resource, mechanism: "a resource limit of the process" });
+            return Err(io::ErrorKind::Unsupported.into());
         }
     };
     bound(kind, value)
@@ -42,8 +40,8 @@ pub fn apply(resource: Resource, value: u64) -> Result<(), LimitError> {
 /// Forbids core dumps, which would be written to wherever the host's `core_pattern` says.
 ///
 /// # Errors
-/// [`LimitError::Call`].
-pub fn no_core_dumps() -> Result<(), LimitError> {
+/// Those of `setrlimit(2)`.
+pub fn no_core_dumps() -> io::Result<()> {
     bound(Kind::Core, 0)
 }
 
@@ -56,14 +54,21 @@ pub fn data_bound(memory_limit: u64, machine_memory: u64) -> Option<u64> {
 }
 
 /// Lets the calling process, and what it starts, run on as many processors as `milli_cpus` needs, rounded up. They are consecutive,
-/// and start at a place that depends on the process, so that several sandboxes do not crowd on the first ones.
+/// and start at a place that depends on the time, so that several sandboxes do not crowd on the first ones.
 ///
 /// # Errors
-/// [`LimitError::Call`].
-pub fn affinity(milli_cpus: u64) -> Result<(), LimitError> {
-    let allowed = sched_getaffinity(None).map_err(|error| LimitError::call("read the set of processors", error))?;
-    let Some(chosen) = choose(&allowed, milli_cpus, u64::from(std::process::id())) else { return Ok(()) };
-    sched_setaffinity(None, &chosen).map_err(|error| LimitError::call("narrow the set of processors", error))
+/// Those of `sched_setaffinity(2)`.
+pub fn affinity(milli_cpus: u64) -> io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    match choose(&allowed, milli_cpus, seed()) {
+        Some(chosen) => Ok(sched_setaffinity(None, &chosen)?),
+        None => Ok(()),
+    }
+}
+
+/// The nanoseconds of the clock.
+fn seed() -> u64 {
+    u64::try_from(rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_nsec).unwrap_or(0)
 }
 
 /// The processors to use; `None` when all that are allowed are needed.
@@ -81,20 +86,9 @@ fn choose(allowed: &CpuSet, milli_cpus: u64, seed: u64) -> Option<CpuSet> {
     Some(chosen)
 }
 
-fn bound(kind: Kind, value: u64) -> Result<(), LimitError> {
+fn bound(kind: Kind, value: u64) -> io::Result<()> {
     let value = getrlimit(kind).maximum.map_or(value, |maximum| maximum.min(value));
-    setrlimit(kind, Rlimit { current: Some(value), maximum: Some(value) })
-        .map_err(|error| LimitError::call(what(kind), io::Error::from(error)))
-}
-
-const fn what(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Nproc => "limit the number of processes",
-        Kind::Nofile => "limit the number of open files",
-        Kind::Fsize => "limit the size of files",
-        Kind::Data => "limit the memory of each process",
-        _ => "forbid core dumps",
-    }
+    Ok(setrlimit(kind, Rlimit { current: Some(value), maximum: Some(value) })?)
 }
 
 #[cfg(test)]
@@ -127,7 +121,7 @@ mod tests {
     #[test]
     fn what_no_process_limit_bounds_is_refused() {
         for resource in [Resource::Cpu, Resource::Time, Resource::Output] {
-            assert!(matches!(apply(resource, 1), Err(LimitError::Unsupported { .. })), "{resource:?}");
+            assert_eq!(apply(resource, 1).unwrap_err().kind(), io::ErrorKind::Unsupported, "{resource:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use stockade_spec::plan::Resource;
 
 use crate::{Needs, Test, roles};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     Test { name: "group::v1_memory", needs: Needs::GroupsV1, body: || memory(Version::V1) },
     Test { name: "group::v2_memory", needs: Needs::GroupsV2, body: || memory(Version::V2) },
     Test { name: "group::v1_memory_of_a_child_is_announced", needs: Needs::GroupsV1, body: announced },

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this program is a test")]
 
 mod group;
+mod janitor;
 mod roles;
 
 use std::panic::catch_unwind;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 /// One test.
 #[derive(Debug)]
-pub struct Test {
+pub(crate) struct Test {
     name: &'static str,
     needs: Needs,
     body: fn(),
@@ -21,7 +22,7 @@ pub struct Test {
 
 /// What a test cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     /// Nothing.
     Nothing,
     /// Version 1 control groups in which the caller may make children: root, on a machine that has them.
@@ -30,7 +31,7 @@ pub enum Needs {
     GroupsV2,
 }
 
-const TESTS: &[&[Test]] = &[group::TESTS];
+const TESTS: &[&[Test]] = &[group::TESTS, janitor::TESTS];
 
 impl Needs {
     fn met(self) -> bool {

@@ -6,33 +6,35 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use stockade_linux::limits;
+use stockade_spec::plan::Resource;
 
 /// Starts a role; it waits until [`go`] is called.
-pub fn start(role: &[&str]) -> Child {
+pub(crate) fn start(role: &[&str]) -> Child {
     command(role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program starts")
 }
 
 /// The command that plays a role.
-pub fn command(role: &[&str]) -> Command {
+pub(crate) fn command(role: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.arg("role").args(role);
     command
 }
 
 /// Lets a role that waits go on.
-pub fn go(child: &mut Child) {
+pub(crate) fn go(child: &mut Child) {
     child.stdin.take().expect("it is a pipe").write_all(b"go\n").expect("it waits");
 }
 
 /// What a child that has ended printed.
-pub fn output(child: Child) -> String {
+pub(crate) fn output(child: Child) -> String {
     let output = child.wait_with_output().expect("it is a child");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Plays a role.
-pub fn play(role: &[String]) -> ExitCode {
+pub(crate) fn play(role: &[String]) -> ExitCode {
     let words: Vec<&str> = role.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["hog", mebibytes] => {
@@ -58,6 +60,7 @@ pub fn play(role: &[String]) -> ExitCode {
             wait();
             spin(Duration::from_millis(number(milliseconds) as u64));
         }
+        ["supervise", version] => supervise(version),
         ["sleep"] => sleep(Duration::from_secs(60)),
         ["join-and-sleep"] => {
             let procs = std::io::stdin().as_fd().try_clone_to_owned().expect("standard input is open");
@@ -68,6 +71,20 @@ pub fn play(role: &[String]) -> ExitCode {
         _ => panic!("no such role: {role:?}"),
     }
     ExitCode::SUCCESS
+}
+
+/// Makes a group, puts a process into it that would outlive this one, and says so.
+fn supervise(version: &str) {
+    let version = if version == "v1" { limits::Version::V1 } else { limits::Version::V2 };
+    let bounds = [(Resource::Memory, 1 << 30), (Resource::Processes, 100)];
+    let bounds = bounds.map(|(resource, value)| limits::Bound { resource, value });
+    let group = limits::Cgroup::create(&stockade_linux::cgroups(), version, &bounds).expect("the group is made");
+    let mut member = start(&["sleep"]);
+    group.add(Pid::from_child(&member)).expect("the member is added");
+    println!("{}", member.id());
+    group.paths().for_each(|path| println!("{}", path.display()));
+    println!();
+    member.wait().expect("it is a child");
 }
 
 fn number(text: &str) -> usize {
