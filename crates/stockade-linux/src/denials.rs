@@ -27,7 +27,15 @@ impl Attempt {
     /// An observed attempt. Bytes of `target` that are not Unicode are replaced, and it is cut at [`MAX_TARGET`].
     pub fn new(area: Area, operation: impl Into<Cow<'static, str>>, target: impl AsRef<OsStr>) -> Self {
         let target = bounded(&target.as_ref().to_string_lossy());
-        Self { area, operation: operation.into(), target, rule: None, process: None, suggestion: None, known: Known::Exact }
+        Self {
+            area,
+            operation: operation.into(),
+            target,
+            rule: None,
+            process: None,
+            suggestion: None,
+            known: Known::Exact,
+        }
     }
 
     /// The rule that refused it.
@@ -72,7 +80,10 @@ pub struct DenialLog<'a> {
 
 impl fmt::Debug for DenialLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DenialLog").field("denials", &self.denials).field("dropped", &self.dropped).finish_non_exhaustive()
+        f.debug_struct("DenialLog")
+            .field("denials", &self.denials)
+            .field("dropped", &self.dropped)
+            .finish_non_exhaustive()
     }
 }
 

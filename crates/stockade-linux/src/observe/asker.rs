@@ -97,7 +97,8 @@ impl<'a> Asker<'a> {
         if descriptor < 0 {
             return Err(Errno::BADF);
         }
-        self.open_link(&format!("fd/{descriptor}")).map_err(|error| if error == Errno::NOENT { Errno::BADF } else { error })
+        self.open_link(&format!("fd/{descriptor}"))
+            .map_err(|error| if error == Errno::NOENT { Errno::BADF } else { error })
     }
 
     /// The path of its working directory, as seen from its root.
@@ -108,7 +109,8 @@ impl<'a> Asker<'a> {
     }
 
     fn open_link(&self, name: &str) -> Result<OwnedFd, Errno> {
-        let opened = openat(CWD, format!("/proc/{}/{name}", self.thread()), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let opened =
+            openat(CWD, format!("/proc/{}/{name}", self.thread()), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         self.still_waiting()?;
         Ok(opened)
     }

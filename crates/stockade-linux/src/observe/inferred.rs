@@ -52,7 +52,9 @@ pub fn infer(plan: &Plan, error_text: &[u8], exists: impl Fn(&Path) -> bool) -> 
             let attempts = candidates::paths(line).filter_map(|path| explain(plan, failure, path, &exists));
             found.extend(attempts.take(1));
         }
-        found.extend(candidates::unresolved_host(line).map(|host| Attempt::new(Area::Network, "resolve", host).inferred()));
+        found.extend(
+            candidates::unresolved_host(line).map(|host| Attempt::new(Area::Network, "resolve", host).inferred()),
+        );
         if found.len() >= MAX_INFERRED {
             break;
         }
@@ -84,7 +86,8 @@ fn explain(plan: &Plan, failure: Failure, path: &str, exists: &impl Fn(&Path) ->
     // Landlock refuses with one error whatever is missing; mounts that are read-only have an error of their own.
     let refused_write = failure == Failure::ReadOnly || (failure == Failure::Refused && plan.tier == Tier::Landlock);
     if readable > writable {
-        return refused_write.then(|| with_option(attempt(Area::Files, "write").rule("read-only"), "--write", &path, exists));
+        return refused_write
+            .then(|| with_option(attempt(Area::Files, "write").rule("read-only"), "--write", &path, exists));
     }
     if writable.is_some() {
         return None;
@@ -96,7 +99,9 @@ fn explain(plan: &Plan, failure: Failure, path: &str, exists: &impl Fn(&Path) ->
         Failure::Refused if plan.tier == Tier::Landlock && exists(&path) => {
             Some(with_option(attempt(Area::Files, "read").rule("hidden"), "--read", &path, exists))
         }
-        _ if refused_write => Some(with_option(attempt(Area::Files, "write").rule("read-only"), "--write", &path, exists)),
+        _ if refused_write => {
+            Some(with_option(attempt(Area::Files, "write").rule("read-only"), "--write", &path, exists))
+        }
         _ => None,
     }
 }

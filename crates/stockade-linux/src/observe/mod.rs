@@ -7,6 +7,7 @@
 
 mod address;
 mod asker;
+mod capabilities;
 mod files;
 pub mod inferred;
 mod network;
@@ -30,6 +31,7 @@ use crate::denials::{Attempt, DenialLog};
 use crate::seccomp::{self, Kind, Meaning};
 use crate::sys::notify::{AddDescriptor, Listener, Notification};
 use asker::Asker;
+use capabilities::OwnCapabilities;
 use files::FileRules;
 
 /// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
@@ -112,6 +114,7 @@ pub struct Observer {
     listener: Listener,
     network: NetworkFilter,
     files: FileRules,
+    capabilities: OwnCapabilities,
     context: Context,
 }
 
@@ -122,7 +125,8 @@ impl Observer {
     /// When a path rule is no glob, or the supervisor cannot learn what it may do itself.
     pub(crate) fn new(listener: Listener, filter: &SystemCallFilter, context: Context) -> Result<Self, ObserveError> {
         let files = FileRules::new(&filter.files, &context)?;
-        Ok(Self { listener, network: filter.network, files, context })
+        let capabilities = OwnCapabilities::read().map_err(ObserveError::Capabilities)?;
+        Ok(Self { listener, network: filter.network, files, capabilities, context })
     }
 
     /// Polls readable when calls wait for [`Self::on_ready`].
@@ -158,7 +162,7 @@ impl Observer {
 
     fn answer(&self, notification: &Notification, log: &mut DenialLog<'_>) -> Result<(), ObserveError> {
         let meaning = seccomp::meaning(notification.arch, notification.number);
-        let answer = self.decide(meaning, notification, log);
+        let answer = self.capabilities.aside(|| self.decide(meaning, notification, log)).unwrap_or_else(Answer::Fail);
         self.send(notification.id, answer).map_err(|source| ObserveError::Answer { call: meaning.name, source })
     }
 
@@ -194,7 +198,11 @@ impl Observer {
             Answer::Done => return self.listener.respond_value(id, 0).map(|_delivered| ()),
             Answer::Descriptor { file, close_on_exec } => (file, close_on_exec),
         };
-        match self.listener.add_descriptor(id, file.as_fd(), AddDescriptor { number: None, close_on_exec, answer: true }) {
+        match self.listener.add_descriptor(
+            id,
+            file.as_fd(),
+            AddDescriptor { number: None, close_on_exec, answer: true },
+        ) {
             Ok(_number) => Ok(()),
             // The process may have as many descriptors open as it may have (`EMFILE`): that is its call's result.
             Err(error) => self.listener.respond_errno(id, asker::errno(&error).raw_os_error()).map(|_delivered| ()),
@@ -221,3 +229,6 @@ fn target_of_forbidden(meaning: Meaning, notification: &Notification) -> String 
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

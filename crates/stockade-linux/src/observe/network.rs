@@ -93,13 +93,9 @@ fn reach(
 }
 
 /// Without a private network: lets sockets send that do not look at addresses, and no other.
-fn send_by_connected(
-    asker: &Asker<'_>,
-    operation: &'static str,
-    address: &Address,
-    log: &mut DenialLog<'_>,
-) -> Answer {
-    let kinds = asker.duplicate(asker.number(0)).and_then(|socket| Ok((socket_domain(&socket)?, socket_type(&socket)?)));
+fn send_by_connected(asker: &Asker<'_>, operation: &'static str, address: &Address, log: &mut DenialLog<'_>) -> Answer {
+    let kinds =
+        asker.duplicate(asker.number(0)).and_then(|socket| Ok((socket_domain(&socket)?, socket_type(&socket)?)));
     match kinds {
         Err(error) => Answer::Fail(error),
         Ok((AddressFamily::UNIX, SocketType::STREAM | SocketType::SEQPACKET)) => Answer::Continue,

@@ -123,7 +123,9 @@ fn describe(address: &Address) -> String {
         Address::UnixPath(path) => path.to_string_lossy().into_owned(),
         Address::Other(family) => format!("family {family}"),
         Address::Internet(address) => address.to_string(),
-        Address::Unspecified | Address::UnixAbstract(_) | Address::UnixUnnamed | Address::Malformed => "socket".to_owned(),
+        Address::Unspecified | Address::UnixAbstract(_) | Address::UnixUnnamed | Address::Malformed => {
+            "socket".to_owned()
+        }
     }
 }
 

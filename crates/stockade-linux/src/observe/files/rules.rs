@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use stockade_spec::glob::{Case, Rules};
+use stockade_spec::glob::{Case, Glob, Rules};
 use stockade_spec::plan::FileObservation;
+use stockade_spec::report::Area;
 
 use crate::observe::{Context, ObserveError};
 
@@ -16,6 +17,16 @@ pub(in crate::observe) struct FileRules {
     readable: Vec<PathBuf>,
     deny: Denied,
     protect: Denied,
+    /// What the view already hides or holds read-only, to name the rule in a record.
+    denied: Rules,
+    protected: Rules,
+}
+
+/// What an operation wants of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
 }
 
 /// Globs, and what they say of directories above what they match.
@@ -36,6 +47,8 @@ impl FileRules {
             readable: explanations.readable.clone(),
             deny: Denied::new(&observation.deny)?,
             protect: Denied::new(&observation.protect)?,
+            denied: Rules::new(&explanations.denied, Case::Folded)?,
+            protected: Rules::new(&explanations.protected, Case::Folded)?,
         })
     }
 
@@ -43,6 +56,24 @@ impl FileRules {
     pub(in crate::observe) fn may_write(&self, path: &Path) -> bool {
         let writable = covering(&self.writable, path);
         writable.is_some() && writable >= covering(&self.readable, path)
+    }
+
+    /// Whether the plan lets a path of the host be read.
+    pub(super) fn may_read(&self, path: &Path) -> bool {
+        covering(&self.readable, path).is_some() || covering(&self.writable, path).is_some()
+    }
+
+    /// The plan's rule that refuses this use of a path, and what it is about.
+    pub(super) fn rule_for(&self, path: &Path, wanted: Use) -> Option<(Area, &str)> {
+        let denied = self.covers(&self.denied, path).map(|glob| (Area::Files, glob.as_str()));
+        let protected = || self.covers(&self.protected, path).map(|glob| (Area::Protected, glob.as_str()));
+        denied.or_else(|| if wanted == Use::Write { protected() } else { None })
+    }
+
+    /// The first rule that covers a path; rules without a root are relative to the workspace.
+    fn covers<'r>(&self, rules: &'r Rules, path: &Path) -> Option<&'r Glob> {
+        let relative = path.strip_prefix(&self.workspace).ok();
+        rules.first_match(path).or_else(|| rules.first_match(relative?))
     }
 }
 

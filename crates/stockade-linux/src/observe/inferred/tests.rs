@@ -36,8 +36,21 @@ fn plan(tier: Tier) -> Plan {
 /// Paths that the host has.
 fn exists(path: &Path) -> bool {
     let host = [
-        "/", "/usr", "/usr/lib", "/etc", "/etc/passwd", "/home", "/home/ann", "/home/ann/.ssh/id_rsa", "/home/ann/notes",
-        "/home/ann/my files/a b", "/home/ann/.cargo/bin", "/home/ann/work", "/home/ann/work/vendor", "/srv", "/srv/data",
+        "/",
+        "/usr",
+        "/usr/lib",
+        "/etc",
+        "/etc/passwd",
+        "/home",
+        "/home/ann",
+        "/home/ann/.ssh/id_rsa",
+        "/home/ann/notes",
+        "/home/ann/my files/a b",
+        "/home/ann/.cargo/bin",
+        "/home/ann/work",
+        "/home/ann/work/vendor",
+        "/srv",
+        "/srv/data",
     ];
     host.iter().any(|known| Path::new(known) == path)
 }
@@ -63,26 +76,49 @@ fn one(tier: Tier, text: &str) -> String {
 #[test]
 fn error_texts_of_common_programs() {
     let cases = [
-        ("cat: /home/ann/.ssh/id_rsa: No such file or directory", "read /home/ann/.ssh/id_rsa hidden --read /home/ann/.ssh/id_rsa"),
-        ("cat: '/home/ann/my files/a b': No such file or directory", "read /home/ann/my files/a b hidden --read /home/ann/my files/a b"),
-        ("cat: /home/ann/my files/a b: No such file or directory", "read /home/ann/my files/a b hidden --read /home/ann/my files/a b"),
-        ("FileNotFoundError: [Errno 2] No such file or directory: '/srv/data'", "read /srv/data hidden --read /srv/data"),
+        (
+            "cat: /home/ann/.ssh/id_rsa: No such file or directory",
+            "read /home/ann/.ssh/id_rsa hidden --read /home/ann/.ssh/id_rsa",
+        ),
+        (
+            "cat: '/home/ann/my files/a b': No such file or directory",
+            "read /home/ann/my files/a b hidden --read /home/ann/my files/a b",
+        ),
+        (
+            "cat: /home/ann/my files/a b: No such file or directory",
+            "read /home/ann/my files/a b hidden --read /home/ann/my files/a b",
+        ),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: '/srv/data'",
+            "read /srv/data hidden --read /srv/data",
+        ),
         ("Error: ENOENT: no such file or directory, open '/srv/data'", "read /srv/data hidden --read /srv/data"),
         ("open /srv/data: no such file or directory", "read /srv/data hidden --read /srv/data"),
-        ("ls: cannot access '../../notes': No such file or directory", "read /home/ann/notes hidden --read /home/ann/notes"),
+        (
+            "ls: cannot access '../../notes': No such file or directory",
+            "read /home/ann/notes hidden --read /home/ann/notes",
+        ),
         ("java.nio.file.NoSuchFileException: /srv/data", "read /srv/data hidden --read /srv/data"),
         ("sh: 1: /srv/data: not found", "read /srv/data hidden --read /srv/data"),
         ("touch: cannot touch '/usr/lib/x': Read-only file system", "write /usr/lib/x read-only --write /usr/lib"),
         ("bash: /etc/passwd: Read-only file system", "write /etc/passwd read-only --write /etc/passwd"),
-        ("touch: cannot touch ‘../vendor/x’: Read-only file system", "write /home/ann/work/vendor/x read-only --write /home/ann/work/vendor"),
+        (
+            "touch: cannot touch ‘../vendor/x’: Read-only file system",
+            "write /home/ann/work/vendor/x read-only --write /home/ann/work/vendor",
+        ),
         ("mkdir: cannot create directory '/new': Read-only file system", "write /new read-only -"),
         ("cat: ../.env: Permission denied", "read /home/ann/work/.env **/.env -"),
         ("cat: '.env': Permission denied", "read /home/ann/work/src/.env **/.env -"),
         ("cp: cannot open '/etc/keys/a' for reading: Permission denied", "read /etc/keys/a /etc/keys -"),
-        ("cp: cannot create regular file '../.git/hooks/pre-commit': Read-only file system",
-            "write /home/ann/work/.git/hooks/pre-commit **/.git/hooks/** -"),
+        (
+            "cp: cannot create regular file '../.git/hooks/pre-commit': Read-only file system",
+            "write /home/ann/work/.git/hooks/pre-commit **/.git/hooks/** -",
+        ),
         ("curl: (6) Could not resolve host: example.com", "resolve example.com - -"),
-        ("ssh: Could not resolve hostname git.example.com: Temporary failure in name resolution", "resolve git.example.com - -"),
+        (
+            "ssh: Could not resolve hostname git.example.com: Temporary failure in name resolution",
+            "resolve git.example.com - -",
+        ),
         ("npm error getaddrinfo EAI_AGAIN registry.example.com", "resolve registry.example.com - -"),
         ("HTTPSConnectionPool(host='packages.example.org', port=443): Max retries exceeded", "resolve packages.example.org - -"),
     ];
@@ -115,7 +151,10 @@ fn what_the_plan_does_not_explain_is_left_alone() {
 #[test]
 fn landlock_refuses_with_one_error() {
     let cases = [
-        ("cat: /home/ann/.ssh/id_rsa: Permission denied", "read /home/ann/.ssh/id_rsa hidden --read /home/ann/.ssh/id_rsa"),
+        (
+            "cat: /home/ann/.ssh/id_rsa: Permission denied",
+            "read /home/ann/.ssh/id_rsa hidden --read /home/ann/.ssh/id_rsa",
+        ),
         ("cat: /home/ann/.ssh/id_rsa: No such file or directory", ""),
         ("touch: cannot touch '/usr/lib/x': Permission denied", "write /usr/lib/x read-only --write /usr/lib"),
         ("touch: cannot touch '/srv/x': Permission denied", "write /srv/x read-only --write /srv"),

@@ -1,0 +1,164 @@
+//! Finds out whether the view refuses an operation, and why, without deciding anything: the kernel does that itself.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
+use rustix::io::Errno;
+use stockade_spec::report::Area;
+use stockade_spec::tier::Tier;
+
+use super::request::{Place, Request, Subject};
+use super::rules::{FileRules, Use};
+use crate::denials::{Attempt, DenialLog};
+use crate::observe::asker::Asker;
+use crate::observe::walk::{self, Found};
+use crate::observe::{Context, Observer};
+
+/// One thing that a request does to one place.
+struct Step<'r> {
+    place: &'r Place,
+    operation: &'static str,
+    kind: Need,
+}
+
+/// What has to be allowed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Read,
+    Execute,
+    Write,
+    /// Changing the directory that holds the name: making, removing, renaming.
+    Name,
+    /// Writing what is there, or making it.
+    WriteOrMake,
+}
+
+/// Records what of a request the view refuses.
+pub(super) fn observe(observer: &Observer, asker: &Asker<'_>, request: &Request, log: &mut DenialLog<'_>) {
+    let rules = &observer.files;
+    for step in steps(request) {
+        let changes = !matches!(step.kind, Need::Read | Need::Execute);
+        if if changes { rules.observation.trace_writes } else { rules.observation.trace_reads } {
+            if let Some(attempt) = evaluate(&observer.context, rules, asker, &step) {
+                log.record(attempt.by(asker.process()));
+            }
+        }
+    }
+}
+
+fn steps(request: &Request) -> Vec<Step<'_>> {
+    let step = |place, operation, kind| Step { place, operation, kind };
+    match request {
+        Request::Open { place, flags, .. } | Request::OpenHow { place, flags } => vec![open_step(place, *flags)],
+        Request::Execute { subject: Subject::Place(place) } => vec![step(place, "execute", Need::Execute)],
+        Request::Make { place, .. } => vec![step(place, "create", Need::Name)],
+        Request::Remove { place, .. } => vec![step(place, "delete", Need::Name)],
+        Request::Rename { from, to, .. } => vec![step(from, "rename", Need::Name), step(to, "rename", Need::Name)],
+        Request::Link { from: Subject::Place(from), to } => {
+            vec![step(from, "link", Need::Read), step(to, "create", Need::Name)]
+        }
+        Request::Link { from: Subject::Descriptor(_), to } => vec![step(to, "create", Need::Name)],
+        Request::Change { subject: Subject::Place(place), .. } | Request::ChangeNewer { place } => {
+            vec![step(place, "change", Need::Write)]
+        }
+        // What is open already was found allowed then.
+        Request::Execute { .. } | Request::Change { .. } => Vec::new(),
+    }
+}
+
+fn open_step(place: &Place, flags: OFlags) -> Step<'_> {
+    let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC);
+    let (operation, kind) = match (writes, flags.contains(OFlags::CREATE)) {
+        _ if flags.contains(OFlags::PATH) => ("read", Need::Read),
+        (_, true) => ("write", Need::WriteOrMake),
+        (true, false) => ("write", Need::Write),
+        (false, false) => ("read", Need::Read),
+    };
+    Step { place, operation, kind }
+}
+
+fn evaluate(context: &Context, rules: &FileRules, asker: &Asker<'_>, step: &Step<'_>) -> Option<Attempt> {
+    let place = step.place;
+    let makes = matches!(step.kind, Need::Name | Need::WriteOrMake);
+    match walk::resolve(asker, place.at, &place.path, place.last) {
+        Ok(Found { object: None, .. }) if !makes => hidden(context, asker, step),
+        Ok(found) => {
+            let path = found.path().ok()?;
+            let target = found.object.filter(|_| step.kind != Need::Name).unwrap_or(found.parent);
+            let refused = refusal(context, rules, &target, &path, step.kind)?;
+            explain(rules, step, &path, refused)
+        }
+        Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR) => hidden(context, asker, step),
+        Err(_) => None,
+    }
+}
+
+/// Why an existing file, or the directory of a name, may not be used as needed.
+fn refusal(context: &Context, rules: &FileRules, target: &OwnedFd, path: &Path, need: Need) -> Option<Errno> {
+    let access = match need {
+        Need::Read => Access::READ_OK,
+        Need::Execute => Access::EXEC_OK,
+        Need::Write | Need::Name | Need::WriteOrMake => Access::WRITE_OK,
+    };
+    if let Err(error) = accessat(CWD, walk::link_of(target.as_fd()), access, AtFlags::EACCESS) {
+        return matches!(error, Errno::ACCESS | Errno::ROFS | Errno::PERM).then_some(error);
+    }
+    // Landlock does not hold the supervisor, which therefore has to look the path up in the plan.
+    let allowed = context.tier != Tier::Landlock
+        || if access == Access::WRITE_OK { rules.may_write(path) } else { rules.may_read(path) };
+    (!allowed).then_some(Errno::ACCESS)
+}
+
+fn explain(rules: &FileRules, step: &Step<'_>, path: &Path, refused: Errno) -> Option<Attempt> {
+    let use_of = if matches!(step.kind, Need::Read | Need::Execute) { Use::Read } else { Use::Write };
+    if let Some((area, rule)) = rules.rule_for(path, use_of) {
+        return Some(Attempt::new(area, step.operation, path).rule(rule));
+    }
+    let attempt = Attempt::new(Area::Files, step.operation, path);
+    Some(match (use_of, refused) {
+        (Use::Read, _) if rules.may_read(path) => attempt.rule("permissions"),
+        (Use::Read, _) => attempt.rule("hidden").suggestion(option("--read", path)),
+        (Use::Write, Errno::ACCESS | Errno::PERM) if rules.may_write(path) => attempt.rule("permissions"),
+        (Use::Write, _) => {
+            let open = if step.kind == Need::Write { path } else { path.parent().unwrap_or(path) };
+            attempt.rule("read-only").suggestion(option("--write", open))
+        }
+    })
+}
+
+/// A path that leads nowhere inside and somewhere on the host.
+fn hidden(context: &Context, asker: &Asker<'_>, step: &Step<'_>) -> Option<Attempt> {
+    if context.tier != Tier::Namespaces {
+        return None;
+    }
+    let path = named_path(asker, step.place)?;
+    fs::symlink_metadata(&path).ok()?;
+    let name = if matches!(step.kind, Need::Read | Need::Execute) { "--read" } else { "--write" };
+    Some(Attempt::new(Area::Files, step.operation, &path).rule("hidden").suggestion(option(name, &path)))
+}
+
+/// The path as it was named, from the root, with `.` and `..` taken out by their names.
+fn named_path(asker: &Asker<'_>, place: &Place) -> Option<PathBuf> {
+    let named = Path::new(std::ffi::OsStr::from_bytes(&place.path));
+    let base = match place.at {
+        _ if named.has_root() => PathBuf::new(),
+        libc::AT_FDCWD => asker.directory_path().ok()?,
+        at => walk::path_of(asker.opened(at).ok()?.as_fd()).ok()?,
+    };
+    let mut whole = PathBuf::new();
+    for component in base.join(named).components() {
+        match component {
+            Component::ParentDir => drop(whole.pop()),
+            Component::CurDir => {}
+            other => whole.push(other),
+        }
+    }
+    Some(whole)
+}
+
+fn option(name: &str, path: &Path) -> String {
+    format!("{name} {}", path.display())
+}

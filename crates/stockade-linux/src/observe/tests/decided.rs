@@ -1,0 +1,1 @@
+//! Files that are decided one by one.
