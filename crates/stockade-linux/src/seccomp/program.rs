@@ -1,7 +1,5 @@
 //! From the plan's switches and the table to a program for one architecture.
 
-use std::collections::BTreeMap;
-
 use libc::sock_filter;
 use stockade_spec::plan::{NetworkFilter, SystemCallFilter};
 
@@ -41,22 +39,40 @@ pub fn program(architecture: Architecture, filter: &SystemCallFilter) -> Vec<soc
 }
 
 /// What happens from each number on, up to the next one; the first starts at 0.
+///
+/// This runs before every command, so blocks are made only where the class changes from one number to the next.
 fn ranges(architecture: Architecture, filter: &SystemCallFilter) -> Vec<(u32, Block)> {
-    let mut starts: BTreeMap<u32, Block> = BTreeMap::from([(0, Verdicts::fail(libc::ENOSYS))]);
-    let numbered = table::calls().filter_map(|call| Some((call.number(architecture)?, call.class)));
-    let blocks: BTreeMap<u32, Block> = numbered.map(|(number, class)| (number, block(class, filter))).collect();
-    for number in blocks.keys().filter(|number| !blocks.contains_key(&(*number + 1))) {
-        starts.insert(number + 1, Verdicts::fail(libc::ENOSYS));
-    }
-    starts.extend(blocks);
-    starts.insert(SKIPPED, Verdicts::allow());
-    let mut ranges: Vec<(u32, Block)> = Vec::with_capacity(starts.len());
-    for (start, block) in starts {
+    let mut ranges: Vec<(u32, Block)> = Vec::new();
+    let mut last = None;
+    for (start, class) in classes(architecture) {
+        if last.replace(class) == Some(class) {
+            continue;
+        }
+        let block = block(class, filter);
         if !ranges.last().is_some_and(|(_, last)| same(last, &block)) {
             ranges.push((start, block));
         }
     }
     ranges
+}
+
+/// The class of every number: each counts up to the next one.
+fn classes(architecture: Architecture) -> Vec<(u32, Class)> {
+    let mut known: Vec<(u32, Class)> =
+        table::calls().filter_map(|call| Some((call.number(architecture)?, call.class))).collect();
+    known.sort_by_key(|(number, _)| *number);
+    let mut classes = Vec::with_capacity(known.len() + 32);
+    let mut next = 0;
+    for (number, class) in known {
+        if number > next {
+            classes.push((next, Class::Absent));
+        }
+        classes.push((number, class));
+        next = number + 1;
+    }
+    classes.push((next, Class::Absent));
+    classes.push((SKIPPED, Class::Allow));
+    classes
 }
 
 /// A binary search over ranges for the number in the accumulator.
@@ -72,8 +88,8 @@ fn tree(ranges: &[(u32, Block)]) -> Block {
 }
 
 fn same(one: &[sock_filter], other: &[sock_filter]) -> bool {
-    let fields = |block: &[sock_filter]| block.iter().map(|i| (i.code, i.jt, i.jf, i.k)).collect::<Vec<_>>();
-    one.len() == other.len() && fields(one) == fields(other)
+    let equal = |(a, b): (&sock_filter, &sock_filter)| (a.code, a.jt, a.jf, a.k) == (b.code, b.jt, b.jf, b.k);
+    one.len() == other.len() && one.iter().zip(other).all(equal)
 }
 
 fn block(class: Class, filter: &SystemCallFilter) -> Block {
