@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::data::{HOME, entries};
 use super::error::CompileError;
 use super::namespaces::{Steps, command, explanations, sweep, view};
-use super::view::{Node, Settled};
+use super::view::{Entry, Node, Settled};
 use super::{Input, degraded, environment, home, landlock, limits, protected, rules};
 use crate::plan::{
     BindAccess, Degradation, FileObservation, LandlockAccess, LandlockRule, LandlockRuleset, NetworkFilter, Operation,
@@ -20,7 +20,7 @@ use crate::tier::Tier;
 const WEAKER: &[(Protection, &str)] = &[
     (
         Protection::FileVisibility,
-        "that a file outside exists, its size and its owner can be seen, though not its content",
+        "that a file outside exists, its size and its owner can be seen, though not its content; and the machine's id can be read",
     ),
     (Protection::Caches, "caches in home can be read but not written, so some tools work without their cache"),
     (Protection::ProcessVisibility, "names and arguments of other processes can be seen in /proc"),
@@ -130,6 +130,9 @@ fn ruleset(view: &Settled, private: &Private, input: Input<'_>) -> Result<Landlo
     let mut rule = |path: &Path, access| ruleset.rules.push(LandlockRule { path: path.to_path_buf(), access });
     for entry in view.entries() {
         match &entry.node {
+            Node::Host(BindAccess::ReadOnly) | Node::CopyOnWrite if is_partly_secret(entry, view) => {
+                home::parts(&entry.path, input).iter().for_each(|part| rule(part, LandlockAccess::Read));
+            }
             Node::Host(BindAccess::ReadOnly) | Node::CopyOnWrite | Node::Proc => {
                 rule(&entry.path, LandlockAccess::Read)
             }
@@ -144,13 +147,25 @@ fn ruleset(view: &Settled, private: &Private, input: Input<'_>) -> Result<Landlo
     Ok(ruleset)
 }
 
+/// Whether a toolchain or cache has a credential in it, so that it cannot be shown as a whole.
+fn is_partly_secret(entry: &Entry, view: &Settled) -> bool {
+    let furniture = matches!(entry.protection, Protection::Home | Protection::Caches);
+    furniture && view.entries().iter().any(|other| is_home_secret(other) && other.path.starts_with(&entry.path))
+}
+
+/// Whether an entry is a credential below a toolchain or cache.
+fn is_home_secret(entry: &Entry) -> bool {
+    matches!(entry.node, Node::Mask { .. }) && entry.protection == Protection::Home
+}
+
 /// What the mount view of the stronger tier hides or holds read-only is decided by the supervisor at each access.
 fn observation(view: &Settled, input: Input<'_>) -> Result<FileObservation, CompileError> {
     let trace = input.request.trace;
     let mut deny = rules::denied_globs(input)?;
     for entry in view.entries() {
-        // The kernel's own interfaces are closed by the capabilities that the command lacks.
-        if matches!(entry.node, Node::Mask { .. }) && entry.protection != Protection::Kernel {
+        // Credentials of home are left out of the allow-list; the kernel's own interfaces are closed by the capabilities
+        // that the command lacks; and what is no secret is not worth a question at every access.
+        if matches!(entry.node, Node::Mask { .. }) && entry.protection == Protection::Files {
             let glob = rules::literal(&entry.path);
             if !deny.contains(&glob) {
                 deny.push(glob);

@@ -26,9 +26,9 @@ mod tests {
     #[test]
     fn every_line_is_an_entry_of_a_known_kind() {
         for (table, kinds) in [
-            (SYSTEM, &["show", "hide", "device", "link", "store"][..]),
+            (SYSTEM, &["show", "hide", "identity", "device", "link", "store"][..]),
             (PROC, &["hold", "hide"]),
-            (HOME, &["show", "cache", "secret", "private", "variable"]),
+            (HOME, &["show", "cache", "secret", "part", "private", "variable"]),
             (REFUSED, &["itself", "below"]),
             (PROTECTED, &["any", "top"]),
             (ENVIRONMENT, &["pass", "path", "never", "secret"]),

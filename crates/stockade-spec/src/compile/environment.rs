@@ -120,7 +120,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 fn path(request: &Request, places: &Places<'_>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
     for directory in search_path(request) {
-        if places.view.shows(&directory) && !directories.contains(&directory) {
+        if directory != request.home && places.view.shows(&directory) && !directories.contains(&directory) {
             directories.push(directory);
         }
     }

@@ -80,8 +80,8 @@ pub enum CompileError {
         /// How many are possible.
         most: usize,
     },
-    /// No tier works here, or not the one that was asked for.
-    #[error("tier `{tier}` does not work on this machine: {reason}")]
+    /// No tier works here, or not the one that was asked for, or the policy accepts another only.
+    #[error("tier `{tier}` cannot be used: {reason}")]
     TierUnavailable {
         /// The tier.
         tier: Tier,
@@ -150,7 +150,7 @@ pub enum RuleProblem {
 }
 
 fn degraded_text(tier: Tier, missing: &[Degradation]) -> String {
-    let mut text = format!("tier `{tier}`, the strongest that this machine offers, leaves protections weaker:\n");
+    let mut text = format!("tier `{tier}` leaves protections weaker than the strongest tier:\n");
     for Degradation { protection, reason } in missing {
         text += &format!("  {protection}: {reason}\n");
     }

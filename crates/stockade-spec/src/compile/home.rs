@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Input;
 use super::data::{HOME, entries};
+use super::paths::real;
 use super::system::{hide, place, show};
 use super::view::{Node, View};
 use crate::facts::PathFact;
@@ -13,14 +14,26 @@ use crate::request::Request;
 /// Where git looks for its user's configuration, below home.
 pub(super) const GIT_CONFIGURATION: &str = ".gitconfig";
 
-/// The paths whose existence matters.
+/// The paths whose existence matters: also the directories on the way to them, since one may be a symbolic link.
 pub(super) fn survey(request: &Request, uses: &mut impl FnMut(PathBuf)) {
+    let mut last = PathBuf::new();
+    let mut way_to = |path: PathBuf| {
+        for ancestor in path.ancestors().skip(1).take_while(|ancestor| *ancestor != request.home) {
+            if *ancestor != last {
+                uses(ancestor.to_path_buf());
+            }
+        }
+        if let Some(parent) = path.parent() {
+            last = parent.to_path_buf();
+        }
+        uses(path);
+    };
     for (kind, below) in entries(HOME) {
-        if matches!(kind, "show" | "cache" | "secret") {
-            uses(request.home.join(below));
+        if matches!(kind, "show" | "cache" | "secret" | "part") {
+            way_to(request.home.join(below));
         }
     }
-    path_directories(request).for_each(uses);
+    path_directories(request).for_each(way_to);
 }
 
 /// Puts the home into the view.
@@ -37,12 +50,12 @@ pub(super) fn put(view: &mut View, input: Input<'_>) {
                 }
                 _ => {}
             },
-            "secret" => hide(view, &path, facts),
+            "secret" => hide(view, &path, facts, Protection::Home),
             _ => {}
         }
     }
     for directory in path_directories(request) {
-        let end = super::paths::real(&directory, facts);
+        let end = real(&directory, facts);
         if end.is_some_and(|end| may_show(&end, request)) {
             show(view, &directory, facts, Protection::Home);
         }
@@ -50,6 +63,19 @@ pub(super) fn put(view: &mut View, input: Input<'_>) {
     if let Some(content) = git_configuration(input) {
         view.put(request.home.join(GIT_CONFIGURATION), Node::File { content, mode: 0o644 }, Protection::Home);
     }
+}
+
+/// What is seen of a toolchain or cache by a tier that cannot hide what lies below: its known parts that exist.
+pub(super) fn parts(top: &Path, input: Input<'_>) -> Vec<PathBuf> {
+    let Input { request, facts, .. } = input;
+    entries(HOME)
+        .filter(|(kind, _)| *kind == "part")
+        .filter_map(|(_, below)| {
+            let path = request.home.join(below);
+            let exists = matches!(facts.at(&path), PathFact::File | PathFact::Directory);
+            real(&path, facts).filter(|end| exists && end.starts_with(top))
+        })
+        .collect()
 }
 
 /// The caller's directories of `PATH` that lie below home.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{CompileError, RuleProblem};
 use super::paths::{absolute, is_glob, real};
-use super::system::place;
+use super::system::{hide, place};
 use super::view::{Node, View};
 use super::{Input, workspace};
 use crate::facts::PathFact;
@@ -42,10 +42,6 @@ pub(super) fn put_allowed(view: &mut View, input: Input<'_>) -> Result<(), Compi
             let wrong = |problem| CompileError::Rule { list, rule: rule.clone(), problem };
             let path = allowed(rule, input, access).map_err(wrong)?;
             place(view, &path, input.facts, &Node::Host(access), Protection::Files);
-            // Where an ancestor is a link, the real path is shown as well, so that masks below it hold for both names.
-            if let Some(end) = real(&path, input.facts).filter(|end| *end != path) {
-                view.put(end, Node::Host(access), Protection::Files);
-            }
         }
     }
     Ok(())
@@ -100,17 +96,7 @@ pub(super) fn put_denied(view: &mut View, input: Input<'_>) -> Result<(), Compil
         }
         let wrong = |problem| CompileError::Rule { list: DENY, rule: rule.clone(), problem };
         let path = absolute(rule, input.request).map_err(wrong)?;
-        let Some(end) = real(&path, input.facts) else { continue };
-        let directory = match input.facts.at(&path) {
-            // What the caller cannot read is hidden all the same: the rule may be there for its name.
-            PathFact::Missing => continue,
-            PathFact::Directory => true,
-            PathFact::Symlink { directory, .. } => *directory,
-            PathFact::File | PathFact::Special | PathFact::Sealed => false,
-        };
-        if *input.facts.at(&path) != PathFact::Sealed {
-            view.put(end, Node::Mask { directory }, Protection::Files);
-        }
+        hide(view, &path, input.facts, Protection::Files);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::data::{PROC, SYSTEM, entries};
-use super::paths::normal;
+use super::paths::{normal, real};
 use super::view::{Node, View};
 use crate::facts::{HostFacts, PathFact};
 use crate::plan::BindAccess;
@@ -12,7 +12,7 @@ use crate::report::Protection;
 /// The paths of the tables whose existence matters.
 pub(super) fn survey(uses: &mut impl FnMut(&'static str)) {
     for (kind, path) in entries(SYSTEM) {
-        if matches!(kind, "show" | "hide" | "device") {
+        if matches!(kind, "show" | "hide" | "identity" | "device") {
             uses(path);
         }
     }
@@ -29,7 +29,8 @@ pub(super) fn put(view: &mut View, facts: &HostFacts) {
     for (kind, rest) in entries(SYSTEM) {
         match kind {
             "show" => show(view, Path::new(rest), facts, Protection::Files),
-            "hide" => hide(view, Path::new(rest), facts),
+            "hide" => hide(view, Path::new(rest), facts, Protection::Files),
+            "identity" => hide(view, Path::new(rest), facts, Protection::FileVisibility),
             "device" if *facts.at(Path::new(rest)) == PathFact::Special => {
                 view.put(rest, Node::Host(BindAccess::Device), Protection::Files);
             }
@@ -74,17 +75,21 @@ pub(super) fn show(view: &mut View, path: &Path, facts: &HostFacts, protection: 
     place(view, path, facts, &Node::Host(BindAccess::ReadOnly), protection);
 }
 
-/// Puts a node of the host's at a path that exists; where that is a symbolic link, the link, and the node at its end.
+/// Puts a node of the host's at a path that exists. Where the path leads through a symbolic link, the link is put, and the
+/// node at the path's real place: were it put under both names, what is hidden under one would be seen under the other.
 pub(super) fn place(view: &mut View, path: &Path, facts: &HostFacts, node: &Node, protection: Protection) {
-    match facts.at(path) {
-        PathFact::File | PathFact::Directory => view.put(path, node.clone(), protection),
-        PathFact::Symlink { text, resolved: Some(resolved), .. } => {
-            view.put(path, Node::Link { text: link_text(path, text, resolved) }, protection);
-            view.put(resolved, node.clone(), protection);
-        }
-        // What is missing or cannot be read is not shown; what is neither file nor directory is not data.
-        PathFact::Missing | PathFact::Symlink { .. } | PathFact::Special | PathFact::Sealed => {}
+    // What is missing or cannot be read is not shown; what is neither file nor directory is not data.
+    if matches!(facts.at(path), PathFact::Missing | PathFact::Special | PathFact::Sealed) {
+        return;
     }
+    let Some(end) = real(path, facts) else { return };
+    for ancestor in path.ancestors() {
+        if let PathFact::Symlink { text, resolved: Some(resolved), .. } = facts.at(ancestor) {
+            view.put(ancestor, Node::Link { text: link_text(ancestor, text, resolved) }, protection);
+            break;
+        }
+    }
+    view.put(end, node.clone(), protection);
 }
 
 /// The host's own text of a link where it leads straight to the end, else the end: a link in between would not exist.
@@ -93,19 +98,15 @@ fn link_text(path: &Path, text: &Path, resolved: &Path) -> PathBuf {
     if straight.as_deref() == Some(resolved) { text.to_path_buf() } else { resolved.to_path_buf() }
 }
 
-/// Hides a path, where the caller could read it.
-pub(super) fn hide(view: &mut View, path: &Path, facts: &HostFacts) {
+/// Hides a path at its real place, where the caller could read it: a mount cannot be put on a link.
+pub(super) fn hide(view: &mut View, path: &Path, facts: &HostFacts, protection: Protection) {
     let directory = match facts.at(path) {
         PathFact::Missing | PathFact::Sealed => return,
         PathFact::Directory => true,
-        // A link is hidden at its end: a mount cannot be put on a link.
-        PathFact::Symlink { resolved, directory, .. } => {
-            if let Some(resolved) = resolved {
-                view.put(resolved, Node::Mask { directory: *directory }, Protection::Files);
-            }
-            return;
-        }
+        PathFact::Symlink { directory, .. } => *directory,
         PathFact::File | PathFact::Special => false,
     };
-    view.put(path, Node::Mask { directory }, Protection::Files);
+    if let Some(end) = real(path, facts) {
+        view.put(end, Node::Mask { directory }, protection);
+    }
 }

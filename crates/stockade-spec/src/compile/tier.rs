@@ -11,7 +11,14 @@ const MACHINES: &[&str] = &["x86_64", "aarch64"];
 /// The tier that was asked for, or the strongest that works.
 pub(super) fn choose(input: Input<'_>) -> Result<Tier, CompileError> {
     let facts = input.facts;
-    match input.request.isolation {
+    let asked = match (input.policy.isolation, input.request.isolation) {
+        (Some(only), Some(tier)) if only != tier => {
+            let reason = format!("the policy accepts tier `{only}` and no other (`enforcement.isolation`)");
+            return Err(CompileError::TierUnavailable { tier, reason });
+        }
+        (only, asked) => asked.or(only),
+    };
+    match asked {
         Some(tier) => works(tier, facts).map(|()| tier),
         None => works(Tier::Namespaces, facts)
             .map(|()| Tier::Namespaces)

@@ -92,11 +92,11 @@ fn changes_something(node: &Node, above: Option<&Node>) -> bool {
         return !matches!(node, Node::Mask { .. } | Node::ReadOnly | Node::Pin);
     };
     match (above, node) {
-        // Deny wins over whatever is allowed below it.
-        (Node::Mask { .. }, _) => false,
+        // Deny wins over whatever is allowed below it; and below a link lies what it leads to, put there itself.
+        (Node::Mask { .. } | Node::Link { .. }, _) => false,
         // Nothing lies there that could be hidden or held.
         (
-            Node::Directory { .. } | Node::Private { .. } | Node::File { .. } | Node::Link { .. } | Node::DevPts,
+            Node::Directory { .. } | Node::Private { .. } | Node::File { .. } | Node::DevPts,
             Node::Mask { .. } | Node::ReadOnly | Node::Pin,
         ) => false,
         // It is seen already, with at least the same access.
@@ -126,7 +126,8 @@ impl Settled {
         })
     }
 
-    /// Whether the host's file or directory of that path, should it exist, is seen inside.
+    /// Whether the host's file or directory of that path, should it exist, is seen inside, or a private directory is
+    /// just there.
     pub(super) fn shows(&self, path: &Path) -> bool {
         self.nearest(path).is_some_and(|entry| match &entry.node {
             Node::Host(_) | Node::CopyOnWrite | Node::ReadOnly | Node::Pin => true,

@@ -1,0 +1,101 @@
+//! Plans for made-up hosts, compared in words with committed files. `UPDATE_GOLDEN=1` writes the files anew.
+
+use std::path::PathBuf;
+
+use stockade_spec::facts::{Availability, HostFacts, Obstacle, PathFact};
+use stockade_spec::plan::enforcement;
+use stockade_spec::report::Level;
+use stockade_spec::{Policy, Request, compile};
+
+use crate::hosts::{furnished, plain, policy, put, request};
+
+fn check(name: &str, policy: &Policy, request: &Request, facts: &HostFacts) {
+    let text = match compile(policy, request, facts) {
+        Ok(plan) => {
+            let mut text = format!("{plan}\nenforcement:\n");
+            for line in enforcement(&plan) {
+                let level = if line.level == Level::Enforced { "" } else { " (weaker)" };
+                text += &format!("  {}: {}{level}\n", line.protection, line.mechanism);
+            }
+            text
+        }
+        Err(error) => format!("refused: {error}\n"),
+    };
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).expect("the golden file can be written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("a golden file; UPDATE_GOLDEN=1 makes it");
+    assert_eq!(text, expected, "{name}; UPDATE_GOLDEN=1 accepts the new text");
+}
+
+#[test]
+fn plain_home() {
+    check("plain_home", &policy(""), &request(), &plain());
+}
+
+#[test]
+fn furnished_home_with_rules() {
+    let policy = policy(
+        r#"
+        [filesystem]
+        read = ["~/datasets", "/srv/models"]
+        write = ["~/notes"]
+        deny = ["**/.env", "secrets/", "~/datasets/private"]
+        protect = ["deploy/hooks/**"]
+        [environment]
+        pass = ["GITHUB_TOKEN"]
+        set = { CI = "1" }
+        "#,
+    );
+    let mut facts = furnished();
+    put(&mut facts, "/home/ada/datasets", crate::hosts::link_to("/data/sets", "/data/sets", true));
+    put(&mut facts, "/home/ada/datasets/private", PathFact::Directory);
+    put(&mut facts, "/srv/models", PathFact::Directory);
+    put(&mut facts, "/home/ada/notes", PathFact::Directory);
+    check("furnished_home_with_rules", &policy, &request(), &facts);
+}
+
+#[test]
+fn root() {
+    let mut facts = plain();
+    (facts.uid, facts.gid) = (0, 0);
+    for secret in ["/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/proc/kcore"] {
+        put(&mut facts, secret, PathFact::File);
+    }
+    put(&mut facts, "/etc/ssl/private", PathFact::Directory);
+    facts.cgroups.v1 =
+        [("memory", "/sys/fs/cgroup/memory"), ("pids", "/sys/fs/cgroup/pids"), ("cpu", "/sys/fs/cgroup/cpu")]
+            .map(|(controller, path)| (controller.to_owned(), path.into()))
+            .into();
+    check("root", &policy("extends = \"hardened\""), &request(), &facts);
+}
+
+#[test]
+fn read_only_workspace() {
+    check("read_only_workspace", &policy("extends = \"read-only\""), &request(), &plain());
+}
+
+#[test]
+fn without_user_namespaces() {
+    let mut facts = furnished();
+    facts.user_namespaces = Availability::Blocked(Obstacle::AppArmor);
+    check("without_user_namespaces", &policy(""), &request(), &facts);
+    let accepting = policy(
+        r#"
+        [enforcement]
+        accept_degraded = ["file-visibility", "caches", "protected-files", "process-visibility", "lifetime", "loopback",
+                           "ipc", "files"]
+        "#,
+    );
+    check("without_user_namespaces_accepted", &accepting, &request(), &facts);
+}
+
+#[test]
+fn old_kernel() {
+    let mut facts = plain();
+    facts.kernel.version = (5, 10);
+    facts.kernel.release = "5.10.0-33-amd64".to_owned();
+    facts.kernel.landlock_abi = 0;
+    check("old_kernel", &policy(""), &request(), &facts);
+}

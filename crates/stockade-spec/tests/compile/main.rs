@@ -1,0 +1,10 @@
+//! Compiles policies for made-up hosts: golden plans, single rules, and properties that hold for any facts.
+
+mod golden;
+mod hosts;
+mod limits;
+mod properties;
+mod rules;
+mod seen;
+mod speed;
+mod tiers;

@@ -1,0 +1,145 @@
+//! What holds for any facts, requests and policies.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use stockade_spec::compile::survey;
+use stockade_spec::facts::{Availability, HostFacts, Obstacle, PathFact};
+use stockade_spec::plan::{BindAccess, Operation, enforcement};
+use stockade_spec::{Plan, Policy, Request, compile};
+
+use crate::hosts::{HOME, furnished, plain, policy, request};
+
+fn any_path() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "(/(usr|etc|home|ada|work|engine|\\.git|x|tmp|proc|\\.\\.|\\.)){0,6}/?",
+        "\\PC{0,12}",
+        Just(HOME.to_owned()),
+        Just("~/.cargo".to_owned()),
+    ]
+}
+
+fn any_fact() -> impl Strategy<Value = PathFact> {
+    prop_oneof![
+        Just(PathFact::Missing),
+        Just(PathFact::File),
+        Just(PathFact::Directory),
+        Just(PathFact::Special),
+        Just(PathFact::Sealed),
+        (any_path(), proptest::option::of(any_path()), any::<bool>()).prop_map(|(text, resolved, directory)| {
+            PathFact::Symlink { text: text.into(), resolved: resolved.map(PathBuf::from), directory }
+        }),
+    ]
+}
+
+/// Facts in which every surveyed path may be anything.
+fn any_facts(policy: Policy, request: Request) -> impl Strategy<Value = HostFacts> {
+    let surveyed = survey(&policy, &request);
+    let count = surveyed.len();
+    (
+        proptest::collection::vec(any_fact(), count),
+        proptest::collection::vec(any_path().prop_map(PathBuf::from), 0..8),
+        (any::<bool>(), 0..12_u32, 0..8_u32, (3..8_u32, 0..30_u32), any::<bool>()),
+    )
+        .prop_map(move |(facts, protected, (userns, uid, abi, version, notify))| {
+            let mut host = furnished();
+            host.paths.extend(surveyed.iter().cloned().zip(facts));
+            host.protected = protected;
+            host.uid = uid;
+            host.kernel.landlock_abi = abi;
+            host.kernel.version = version;
+            host.kernel.seccomp_notify = notify;
+            host.user_namespaces =
+                if userns { Availability::Available } else { Availability::Blocked(Obstacle::NotInKernel) };
+            host
+        })
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let paths = || proptest::collection::vec(any_path(), 0..4);
+    (paths(), paths(), paths(), any::<bool>()).prop_map(|(read, write, deny, accept)| {
+        let mut policy = policy("");
+        policy.filesystem.read = read;
+        policy.filesystem.write = write;
+        policy.filesystem.deny = deny;
+        if accept {
+            let all = stockade_spec::report::Protection::ALL.iter();
+            policy.accept_degraded = all.map(|protection| protection.name().to_owned()).collect();
+        }
+        policy
+    })
+}
+
+fn any_request() -> impl Strategy<Value = Request> {
+    (any_path(), any_path(), any_path(), any_path()).prop_map(|(workspace, directory, home, path)| {
+        let mut request = request();
+        if workspace.len() % 3 == 0 {
+            request.workspace = workspace.into();
+            request.directory = directory.into();
+            request.home = home.into();
+        }
+        request.environment.push(("PATH".into(), path.into()));
+        request
+    })
+}
+
+fn any_input() -> impl Strategy<Value = (Policy, Request, HostFacts)> {
+    (any_policy(), any_request()).prop_flat_map(|(policy, request)| {
+        let facts = any_facts(policy.clone(), request.clone());
+        (Just(policy), Just(request), facts)
+    })
+}
+
+fn binds(plan: &Plan) -> impl Iterator<Item = (&Path, BindAccess)> {
+    plan.steps.iter().filter_map(|step| match &step.operation {
+        Operation::Bind { source, access, .. } => Some((source.as_path(), *access)),
+        _ => None,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn compiling_never_panics_and_is_deterministic((policy, request, facts) in any_input()) {
+        let first = compile(&policy, &request, &facts);
+        prop_assert_eq!(&first, &compile(&policy, &request, &facts));
+        match first {
+            Ok(plan) => {
+                prop_assert!(!plan.to_string().contains('\x1b'));
+                prop_assert!(!enforcement(&plan).is_empty());
+                let json = serde_json::to_string(&plan).expect("JSON");
+                prop_assert_eq!(serde_json::from_str::<Plan>(&json).expect("a plan"), plan);
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+
+    #[test]
+    fn home_and_the_root_are_never_shown((policy, request, facts) in any_input()) {
+        let Ok(plan) = compile(&policy, &request, &facts) else { return Ok(()) };
+        for (source, access) in binds(&plan) {
+            prop_assert_ne!(source, Path::new("/"));
+            prop_assert_ne!(source, request.home.as_path());
+            if access == BindAccess::Write {
+                prop_assert!(!request.home.starts_with(source), "{:?}", source);
+            }
+        }
+    }
+
+    #[test]
+    fn every_deny_rule_is_in_the_plan(rules in proptest::collection::vec("[a-z*?.]{1,8}(/[a-z*.]{1,5}){0,3}", 1..5)) {
+        let mut policy = policy("");
+        policy.filesystem.deny.clone_from(&rules);
+        let Ok(plan) = compile(&policy, &request(), &plain()) else { return Ok(()) };
+        let filter = plan.steps.iter().find_map(|step| match &step.operation {
+            Operation::SystemCalls { filter } => Some(filter),
+            _ => None,
+        });
+        let deny = &filter.expect("a filter").files.deny;
+        for rule in rules {
+            let bare = rule.trim_start_matches("./");
+            prop_assert!(deny.iter().any(|glob| glob.ends_with(bare) || rule.contains('.')), "{} in {:?}", rule, deny);
+        }
+    }
+}
