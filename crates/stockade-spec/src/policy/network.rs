@@ -7,11 +7,12 @@ use crate::units::ByteSize;
 /// Endpoints that may be reached. Empty lists mean nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkPolicy {
-    /// Endpoint rules that allow, as written and validated: `name`, `*.suffix`, address or CIDR, each with an optional port.
+    /// Endpoint rules that allow, each the canonical text of an [`EndpointRule`](super::endpoint::EndpointRule): `name`,
+    /// `*.suffix`, address or network, with an optional port or range. A rule without ports covers 80 and 443.
     pub allow: Vec<String>,
-    /// Endpoint rules that deny; they win.
+    /// Endpoint rules that deny, likewise; they win. A rule without ports covers every port.
     pub deny: Vec<String>,
-    /// Ports inside that the host's loopback reaches.
+    /// Ports inside that the host's loopback reaches; never 0.
     pub publish: Vec<u16>,
     /// Bounds on traffic.
     pub limits: NetworkLimits,
