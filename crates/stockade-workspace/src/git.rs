@@ -28,10 +28,9 @@ const MAX_READ: u64 = 256 << 10;
 impl Shape {
     /// Takes note of one name; letter case is ignored, as some file systems do.
     pub(crate) fn note(&mut self, name: &[u8]) {
-        if matches!(name.first(), Some(b'o' | b'r' | b'h' | b'c' | b'O' | b'R' | b'H' | b'C')) && name.len() <= 15 {
-            if let Some(bit) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) {
-                self.0 |= 1 << bit;
-            }
+        let likely = matches!(name.first(), Some(b'o' | b'r' | b'h' | b'c' | b'O' | b'R' | b'H' | b'C'));
+        if likely && let Some(bit) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)) {
+            self.0 |= 1 << bit;
         }
     }
 

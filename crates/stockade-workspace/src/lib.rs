@@ -27,7 +27,7 @@ mod watch;
 pub use before::{Before, Identity, Known, scan};
 pub use error::{JournalError, QuarantineError, ScanError, StateError, WatchError};
 pub use journal::{Journal, Recovered, recover};
-pub use quarantine::{Item, Kept, Quarantine, Reason, list, restore};
+pub use quarantine::{Item, Kept, Quarantine, Reason, Restored, list, restore};
 pub use state::StateDirectory;
 pub use sweep::{Failure, Finding, Hold, Options, Swept, sweep};
 pub use watch::Watch;

@@ -17,7 +17,7 @@ use rustix::fs::{FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
 pub use record::{Item, Kept, Reason};
-pub use restore::{list, restore};
+pub use restore::{Restored, list, restore};
 
 use crate::before::{Before, Identity};
 use crate::directory;

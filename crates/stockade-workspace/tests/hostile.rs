@@ -122,7 +122,7 @@ fn other_file_systems_get_copies_and_what_cannot_be_copied_is_renamed() {
         }
     }
     let restored = restore(&state, &list(&state).expect("a list")[0]).expect("restored");
-    assert!(restored.iter().all(|(_, result)| result.is_ok()), "{restored:?}");
+    assert!(restored.iter().all(|restored| restored.result.is_ok()), "{restored:?}");
     assert_eq!(fs::read_link(place.workspace.join(".husky/link")).expect("a link"), Path::new("target"));
     assert_eq!(place.workspace.join(".vscode").metadata().expect("it").len(), 1 << 40);
 }

@@ -68,7 +68,7 @@ fn what_appears_is_put_away_and_can_be_put_back() {
     let ids = list(&place.state).expect("a list");
     assert_eq!(ids.len(), 1);
     let restored = restore(&place.state, &ids[0]).expect("restored");
-    assert!(restored.iter().all(|(_, result)| result.is_ok()), "{restored:?}");
+    assert!(restored.iter().all(|restored| restored.result.is_ok()), "{restored:?}");
     assert!(paths.iter().all(|path| place.exists(path)));
     assert_eq!(fs::read_to_string(place.workspace.join("pkg/.husky/pre-commit")).expect("text"), text);
     assert_eq!(list(&place.state).expect("a list"), Vec::<String>::new());
@@ -83,7 +83,7 @@ fn restoring_replaces_nothing() {
     place.file(".envrc", "own");
     let id = &list(&place.state).expect("a list")[0];
     let restored = restore(&place.state, id).expect("restored");
-    assert!(restored[0].1.is_err());
+    assert!(restored[0].result.is_err());
     assert_eq!(fs::read_to_string(place.workspace.join(".envrc")).expect("text"), "own");
     assert_eq!(list(&place.state).expect("a list").len(), 1);
     assert!(restore(&place.state, "../x").is_err() && restore(&place.state, "none").is_err());
@@ -229,7 +229,7 @@ fn odd_names_are_handled_like_any_other() {
     assert_eq!(swept.findings.len(), names.len());
     let id = &list(&place.state).expect("a list")[0];
     let restored = restore(&place.state, id).expect("restored");
-    assert!(restored.iter().all(|(_, result)| result.is_ok()), "{restored:?}");
+    assert!(restored.iter().all(|restored| restored.result.is_ok()), "{restored:?}");
     for name in names {
         assert!(place.exists(Path::new(std::ffi::OsStr::from_bytes(name)).join(".envrc")));
     }

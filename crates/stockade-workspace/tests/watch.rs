@@ -75,3 +75,31 @@ fn a_new_repository_of_gits_own_making_stays_and_a_changed_one_does_not() {
     place.file(".git/config", "[core]\n\tfsmonitor = ./x\n");
     assert_eq!(put_away(&watched.caught()), [".git/config"]);
 }
+
+#[test]
+fn a_late_start_misses_nothing() {
+    let place = Place::new();
+    place.repository(".git");
+    let before = place.before();
+    place.file(".envrc", "planted");
+    place.file(".github/workflows/ci.yml", "planted");
+    let mut quarantine = Quarantine::new(&place.state, &before);
+    let mut watch = Watch::start(&before).expect("a watch");
+    let swept = watch.on_ready(&before, &place.rules, &HELD, &mut quarantine).expect("read");
+    assert_eq!(put_away(&swept), [".envrc", ".github/workflows"]);
+}
+
+#[test]
+fn more_events_than_the_kernel_keeps_are_left_to_the_sweep() {
+    let place = Place::new();
+    let mut watched = Watched::new(&place);
+    for number in 0..20_000 {
+        place.file(&format!("file{number}"), "");
+    }
+    place.file(".envrc", "planted");
+    while watched.is_ready(false) {
+        watched.caught();
+    }
+    place.sweep(&watched.before, &HELD);
+    assert!(!place.exists(".envrc"));
+}

@@ -15,6 +15,15 @@ use crate::error::{QuarantineError, StateError};
 use crate::state::StateDirectory;
 use crate::walk;
 
+/// What became of one item that was to be put back.
+#[derive(Debug)]
+pub struct Restored {
+    /// The item.
+    pub item: Item,
+    /// Why it was not put back, where it was not.
+    pub result: Result<(), QuarantineError>,
+}
+
 /// Names of the quarantines that hold something, oldest first.
 ///
 /// # Errors
@@ -42,7 +51,7 @@ pub fn list(state: &StateDirectory) -> Result<Vec<String>, QuarantineError> {
 ///
 /// # Errors
 /// When there is no such quarantine, or its record or the workspace cannot be read.
-pub fn restore(state: &StateDirectory, id: &str) -> Result<Vec<(Item, Result<(), QuarantineError>)>, QuarantineError> {
+pub fn restore(state: &StateDirectory, id: &str) -> Result<Vec<Restored>, QuarantineError> {
     if id.contains('/') || id.starts_with('.') {
         return Err(QuarantineError::Unknown(id.to_owned()));
     }
@@ -59,9 +68,9 @@ pub fn restore(state: &StateDirectory, id: &str) -> Result<Vec<(Item, Result<(),
             path: item.path.clone(),
             source,
         });
-        results.push((item, result));
+        results.push(Restored { item, result });
     }
-    if results.iter().all(|(_, result)| result.is_ok()) {
+    if results.iter().all(|restored| restored.result.is_ok()) {
         let done = rustix::fs::renameat(&kept, MANIFEST, &kept, "manifest.restored.jsonl");
         done.map_err(|source| failed("close", source))?;
     }
