@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FileType, Statx};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use stockade_spec::glob::Rules;
 
 use crate::directory;
 use crate::error::ScanError;
+use crate::identity::{Identity, Known, find};
 use crate::listing::{self, Hit, Protector};
 use crate::walk::{self, Visitor, to_path};
 use crate::{git, git_config, os_text};
@@ -26,54 +27,6 @@ pub(crate) const GIT_RULE: &str = "configuration or hooks of a git directory";
 
 /// What protects a file that a git configuration names.
 pub(crate) const REFERENCE_RULE: &str = "named by a git configuration";
-
-/// Which file it is and whether it was touched, without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Device, major and minor number in one.
-    pub device: u64,
-    /// Number of the file on it.
-    pub inode: u64,
-    /// Kind and permission bits, as `st_mode` of `stat(2)`.
-    pub mode: u32,
-    /// Names that the file has.
-    pub links: u32,
-    /// Last change of content or attributes: nanoseconds since 1970.
-    pub changed: i64,
-}
-
-impl Identity {
-    pub(crate) fn of(status: &Statx) -> Self {
-        let seconds = status.stx_ctime.tv_sec.saturating_mul(1_000_000_000);
-        Self {
-            device: u64::from(status.stx_dev_major) << 32 | u64::from(status.stx_dev_minor),
-            inode: status.stx_ino,
-            mode: status.stx_mode.into(),
-            links: status.stx_nlink,
-            changed: seconds.saturating_add(status.stx_ctime.tv_nsec.into()),
-        }
-    }
-
-    /// Whether both are the same file, whatever was done to it.
-    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode, self.mode & 0o170_000) == (other.device, other.inode, other.mode & 0o170_000)
-    }
-
-    /// The kind of file.
-    pub(crate) fn kind(&self) -> FileType {
-        FileType::from_raw_mode(self.mode)
-    }
-}
-
-/// One protected file or directory that was there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// Relative to the workspace.
-    #[serde(with = "os_text")]
-    pub path: PathBuf,
-    /// Which file it was.
-    pub identity: Identity,
-}
 
 /// The protected files of a workspace at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +43,8 @@ pub struct Before {
     /// What lies in those that are directories, once [`Before::record_contents`] was called.
     pub(crate) contents: Option<Vec<Known>>,
     /// Paths that a git configuration names and that are not there.
-    pub(crate) absent: Vec<Known>,
+    #[serde(with = "os_text::list")]
+    pub(crate) absent: Vec<PathBuf>,
 }
 
 /// Finds the protected files and directories of a workspace: absolute paths, in order; where a directory is protected, it
@@ -118,7 +72,8 @@ impl Visitor for Collector {
         for hit in hits {
             let whole = directory::join(path, hit.name.as_bytes());
             // Git removes it along with its worktree; one that leads elsewhere is found by its content at the end.
-            if hit.protector == Protector::Git && hit.is_commondir() && git::is_harmless(dir, &hit.name, hit.kind) {
+            if hit.protector == Protector::Git && hit.is_commondir() && git::is_harmless(dir, path, &hit.name, hit.kind)
+            {
                 continue;
             }
             match directory::status(dir, &hit.name) {
@@ -149,27 +104,10 @@ impl Collector {
         let own = to_path(path);
         let work = own.parent().map(Path::to_owned).unwrap_or_default();
         for reference in git_config::references(&text) {
-            self.references.extend([&own, &work].into_iter().filter_map(|base| normal(&base.join(&reference))));
+            self.references
+                .extend([&own, &work].into_iter().filter_map(|base| git_config::normal(&base.join(&reference))));
         }
     }
-}
-
-/// The path without `.` and `..`; `None` where it is empty or leads out.
-fn normal(path: &Path) -> Option<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !clean.pop() {
-                    return None;
-                }
-            }
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    (!clean.as_os_str().is_empty()).then_some(clean)
 }
 
 impl Before {
@@ -242,15 +180,9 @@ impl Before {
     }
 }
 
-/// Finds a path in a list that is in the order of bytes.
-pub(crate) fn find<'k>(list: &'k [Known], path: &Path) -> Option<&'k Identity> {
-    let bytes = |known: &Known| known.path.as_os_str().as_bytes().cmp(path.as_os_str().as_bytes());
-    list.binary_search_by(bytes).ok().map(|at| &list[at].identity)
-}
-
 impl Collector {
     /// Adds the named paths that are there to what is protected, and gives those that are not.
-    fn resolve_references(&mut self, root: BorrowedFd<'_>, workspace: &Path) -> Vec<Known> {
+    fn resolve_references(&mut self, root: BorrowedFd<'_>, workspace: &Path) -> Vec<PathBuf> {
         let mut absent = Vec::new();
         for path in std::mem::take(&mut self.references) {
             let covered = path.ancestors().any(|above| self.entries.contains_key(above.as_os_str().as_bytes()));
@@ -261,8 +193,7 @@ impl Collector {
                 Some(identity) => {
                     self.entries.insert(path.into_os_string().into_encoded_bytes(), identity);
                 }
-                None => absent
-                    .push(Known { path, identity: Identity { device: 0, inode: 0, mode: 0, links: 0, changed: 0 } }),
+                None => absent.push(path),
             }
         }
         absent

@@ -13,6 +13,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use crate::directory;
 use crate::git_config;
 use crate::listing;
+use crate::walk;
 
 /// What a directory holds of what makes it a git directory, gathered as its names are read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,11 +53,13 @@ pub(crate) fn is_protected_name(name: &[u8]) -> bool {
 
 /// Whether a new entry of a git directory is one that git itself makes for `init`, `clone` or `worktree add`, and that makes
 /// no later command run anything: sample hooks, a configuration of harmless settings, the usual `commondir`.
-pub(crate) fn is_harmless(dir: BorrowedFd<'_>, name: &CStr, kind: FileType) -> bool {
+///
+/// `path` is that of the directory, relative to the workspace.
+pub(crate) fn is_harmless(dir: BorrowedFd<'_>, path: &[u8], name: &CStr, kind: FileType) -> bool {
     match (kind, name.to_bytes()) {
         (FileType::Directory, b"hooks") => only_samples(dir, name),
         (FileType::RegularFile, b"config" | b"config.worktree") => {
-            read(dir, name).is_some_and(|text| git_config::is_harmless(&text))
+            read(dir, name).is_some_and(|text| git_config::is_harmless(&text, &walk::to_path(path)))
         }
         (FileType::RegularFile, b"commondir") => read(dir, name).is_some_and(|text| text.trim_end() == "../.."),
         _ => false,

@@ -3,7 +3,7 @@
 //! Only the plain form is understood: one setting to a line, no continued lines, no quotes within values. Anything else
 //! counts as able to.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Settings that git writes by itself and that run nothing, as `section.key`. A name between the two may be anything.
 const HARMLESS: &[&str] = &[
@@ -36,12 +36,17 @@ struct Setting<'t> {
     value: &'t str,
 }
 
-/// Whether no setting in the text can make git run anything or read further configuration.
-pub(crate) fn is_harmless(text: &str) -> bool {
+/// Whether no setting in the text can make git run anything, read further configuration, or write outside the workspace.
+/// `own` is the directory of the text, relative to the workspace.
+pub(crate) fn is_harmless(text: &str, own: &Path) -> bool {
     let mut section = String::new();
     text.lines().all(|line| match setting(line, &mut section) {
         Ok(Some(setting)) if ADDRESSES.contains(&setting.name.as_str()) => {
             !setting.value.contains("::") && !setting.value.starts_with(['-', '!'])
+        }
+        // A submodule's repository names its working tree so. One elsewhere would be written to by a checkout.
+        Ok(Some(setting)) if setting.name == "core.worktree" => {
+            !setting.value.contains(['"', '~', '\\']) && normal(&own.join(setting.value)).is_some()
         }
         Ok(Some(setting)) => HARMLESS.contains(&setting.name.as_str()),
         Ok(None) => true,
@@ -56,6 +61,24 @@ pub(crate) fn references(text: &str) -> Vec<PathBuf> {
     let named = settings
         .filter(|setting| matches!(setting.name.as_str(), "include.path" | "includeif.path" | "core.hookspath"));
     named.map(|setting| PathBuf::from(setting.value.trim_matches('"'))).take(64).collect()
+}
+
+/// The path without `.` and `..`; `None` where it is empty or leads out.
+pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !clean.pop() {
+                    return None;
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!clean.as_os_str().is_empty()).then_some(clean)
 }
 
 struct Unclear;
@@ -92,9 +115,10 @@ mod tests {
             "",
             "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n",
             "[remote \"origin\"]\n\turl = https://example.com/x.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
+            "[core]\n\tworktree = ../../../m\n",
             "[branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n# note\n",
         ] {
-            assert!(is_harmless(text), "{text}");
+            assert!(is_harmless(text, Path::new("a/.git/modules/m")), "{text}");
         }
     }
 
@@ -112,10 +136,14 @@ mod tests {
             "[remote \"o\"]\nuploadpack = x\n",
             "[filter \"x\"]\nclean = x\n",
             "[submodule \"x\"]\nupdate = !x\n",
+            "[core]\nworktree = ../../../../..\n",
+            "[core]\nworktree = /home\n",
+            "[core]\nworktree = \"../../../../../x\"\n",
+            "[core]\nworktree = ~/x\n",
             "[x",
             "core.fsmonitor = x",
         ] {
-            assert!(!is_harmless(text), "{text}");
+            assert!(!is_harmless(text, Path::new("a/.git/modules/m")), "{text}");
         }
     }
 

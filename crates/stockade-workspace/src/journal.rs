@@ -20,13 +20,15 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use stockade_spec::glob::{Case, Rules};
 
-use crate::before::{Before, Identity};
+use crate::before::Before;
 use crate::directory;
 use crate::error::{JournalError, StateError};
+use crate::identity::Identity;
 use crate::listing;
 use crate::quarantine::Quarantine;
 use crate::state::StateDirectory;
-use crate::sweep::{Options, Swept, sweep};
+use crate::sweep::sweep;
+use crate::swept::{Options, Swept};
 use crate::walk::{self, to_path};
 
 const VERSION: u32 = 1;

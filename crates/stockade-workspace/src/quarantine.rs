@@ -19,9 +19,10 @@ use rustix::io::Errno;
 pub use record::{Item, Kept, Reason};
 pub use restore::{Restored, list, restore};
 
-use crate::before::{Before, Identity};
+use crate::before::Before;
 use crate::directory;
 use crate::error::QuarantineError;
+use crate::identity::Identity;
 use crate::state::StateDirectory;
 use crate::walk::to_path;
 use record::Record;

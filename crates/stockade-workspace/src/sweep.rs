@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 use stockade_spec::glob::Rules;
 
-use crate::before::{self, Before, Identity, REFERENCE_RULE};
+use crate::before::{self, Before, REFERENCE_RULE};
 use crate::directory;
 use crate::error::{QuarantineError, ScanError};
 use crate::git;
+use crate::identity::{self, Identity};
 use crate::listing::Hit;
-use crate::quarantine::{Catch, Kept, Quarantine, Reason};
+use crate::quarantine::{Catch, Quarantine, Reason};
+use crate::swept::{Failure, Finding, Hold, Options, Swept};
 use crate::walk::{self, Visitor, to_path};
 
 /// Most findings, and most failures, that one sweep lists; what is beyond is put away all the same and counted.
@@ -27,80 +28,6 @@ const MAX_OPENED: usize = 4_096;
 
 /// File times come from a clock that may lag by a tick of at most 10 milliseconds.
 const TICK: i64 = 10_000_000;
-
-/// How protected files that were there were kept from being changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hold {
-    /// Held read-only: whoever changed one was not the run, unless the file has another name outside.
-    ReadOnly,
-    /// Not held: whatever changed is put away. Needs [`Before::record_contents`] to see into directories.
-    Open,
-}
-
-/// How a sweep looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Options {
-    /// How existing files were kept.
-    pub hold: Hold,
-    /// Whether to look at the permission bits of every file, which costs one system call for each, and take away the
-    /// set-user-id and set-group-id bits that are newer than the start. Not needed where the run could not set them.
-    pub privilege_bits: bool,
-}
-
-/// What was found at one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// A protected file was put away.
-    PutAway {
-        /// Where it was, relative to the workspace.
-        path: PathBuf,
-        /// What protects it: the rule as written, or what else makes it protected.
-        rule: String,
-        /// Why.
-        reason: Reason,
-        /// Kind and permission bits, as `st_mode` of `stat(2)`.
-        mode: u32,
-        /// Where it is kept.
-        kept: Kept,
-    },
-    /// Set-user-id or set-group-id bits were taken from a file.
-    BitsCleared {
-        /// The file, relative to the workspace.
-        path: PathBuf,
-        /// Kind and permission bits before, as `st_mode` of `stat(2)`.
-        mode: u32,
-    },
-    /// A protected file that was there is gone.
-    Removed {
-        /// Where it was, relative to the workspace.
-        path: PathBuf,
-    },
-}
-
-/// One file for which something could not be done.
-#[derive(Debug)]
-pub struct Failure {
-    /// The file, relative to the workspace.
-    pub path: PathBuf,
-    /// Why.
-    pub error: QuarantineError,
-}
-
-/// What a sweep did.
-#[derive(Debug, Default)]
-pub struct Swept {
-    /// What was found.
-    pub findings: Vec<Finding>,
-    /// What could not be put away, and is still there.
-    pub failures: Vec<Failure>,
-    /// Directories that could not be entered, relative to the workspace.
-    pub closed: Vec<PathBuf>,
-    /// Findings, failures and closed directories beyond what is listed.
-    pub unlisted: u64,
-    /// Why the sweep could not look at everything.
-    pub incomplete: Option<ScanError>,
-}
 
 /// Sweeps the workspace of a run whose processes are all gone: puts away every protected file that is new or changed.
 ///
@@ -160,7 +87,7 @@ impl<'a> Sweeper<'a> {
         }
         let reason = match known {
             Some(known) => self.difference(known, &identity, parent, path),
-            None if hit.in_git && git::is_harmless(dir, &hit.name, identity.kind()) => None,
+            None if hit.in_git && git::is_harmless(dir, directory::split(path).0, &hit.name, identity.kind()) => None,
             None if self.is_moved(&identity) => None,
             None => Some(Reason::Appeared),
         };
@@ -209,8 +136,8 @@ impl<'a> Sweeper<'a> {
 
     /// Puts away what a git configuration of before names and that has appeared since.
     fn references(&mut self, root: BorrowedFd<'_>) {
-        for known in &self.before.absent {
-            self.put_away_path(root, &known.path, REFERENCE_RULE, Reason::Appeared);
+        for path in &self.before.absent {
+            self.put_away_path(root, path, REFERENCE_RULE, Reason::Appeared);
         }
     }
 
@@ -232,7 +159,7 @@ impl<'a> Sweeper<'a> {
         for directory in directories {
             let rule = self.rules.first_match(&directory.path).map_or(before::GIT_RULE, |glob| glob.as_str());
             for now in before::contents_of(root, &directory.path)? {
-                let known = before::find(then, &now.path);
+                let known = identity::find(then, &now.path);
                 let is_directory = now.identity.kind() == FileType::Directory;
                 let reason = match known {
                     None => Reason::Appeared,

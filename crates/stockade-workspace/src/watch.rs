@@ -17,12 +17,14 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use stockade_spec::glob::{Cursor, Rules};
 
-use crate::before::{Before, Identity};
+use crate::before::Before;
 use crate::directory;
 use crate::error::WatchError;
+use crate::identity::Identity;
 use crate::listing::Listing;
 use crate::quarantine::Quarantine;
-use crate::sweep::{Options, Sweeper, Swept};
+use crate::sweep::Sweeper;
+use crate::swept::{Options, Swept};
 use crate::walk;
 
 /// Most directories watched by one run.
