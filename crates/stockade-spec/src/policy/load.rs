@@ -12,7 +12,16 @@ use super::{EnvironmentPolicy, FilesystemPolicy, KernelPolicy, Limits, NetworkPo
 /// takes away.
 ///
 /// The profile is the one that `overrides` names, else the one that the strongest layer with an `extends` names, else
-/// `default`. [`super::layers`] says how each field is merged.
+/// `default`. Every field has one way of being merged:
+///
+/// | field | a trusted layer (machine, user, command line) | the workspace's own file |
+/// |---|---|---|
+/// | `read`, `write`, `network.allow`, `publish`, `unix.allow`, `pass`, `accept_degraded` | adds to the list | if present, *is* the list: each entry must be allowed already |
+/// | `filesystem.deny`, `protect`, `network.deny` | adds to the list | adds to the list |
+/// | limits of both sections | replaces the value | the smaller value holds |
+/// | `workspace`, `nested-namespaces`, `isolation` | replaces the value | the same value or a stricter one |
+/// | `environment.set` | adds, and replaces by name | refused |
+/// | `extends` | the strongest layer's profile is the start | refused |
 ///
 /// # Errors
 /// Everything that is wrong with any of the texts and options, in that order, at most a few dozen for each text.

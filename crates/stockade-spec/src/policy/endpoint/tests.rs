@@ -130,7 +130,35 @@ fn covering_never_reaches_further() {
     }
 }
 
+/// Whether a rule that allows reaches a host at a port, said another way than covering says it.
+fn reaches(rule: &EndpointRule, host: &str, port: u16) -> bool {
+    let hit = match &rule.host {
+        HostRule::Name(name) => name == host,
+        HostRule::Below(suffix) => host.ends_with(&format!(".{suffix}")),
+        HostRule::Address(address) => host.parse() == Ok(*address),
+        HostRule::Network(network) => host.parse::<IpAddr>().is_ok_and(|address| network.contains(&address)),
+    };
+    hit && rule.ports.map_or([80, 443].contains(&port), |ports| ports.first() <= port && port <= ports.last())
+}
+
+fn some_rule() -> impl Strategy<Value = EndpointRule> {
+    let hosts = &["x.org", "a.x.org", "*.x.org", "*.a.x.org", "10.1.2.3", "10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0"];
+    let ports = &["", ":80", ":443", ":22", ":1-99", ":80-443", ":1-65535"];
+    (proptest::sample::select(hosts), proptest::sample::select(ports))
+        .prop_map(|(host, port)| rule(&[host, port].concat()))
+}
+
 proptest! {
+    #[test]
+    fn what_is_covered_is_reached(outer in some_rule(), inner in some_rule()) {
+        for host in ["x.org", "a.x.org", "b.x.org", "c.a.x.org", "10.1.2.3", "10.1.9.9", "10.9.9.9", "192.0.2.1"] {
+            for port in [1, 22, 79, 80, 99, 100, 443, 444] {
+                let widens = reaches(&inner, host, port) && !reaches(&outer, host, port);
+                prop_assert!(!(widens && outer.covers(&inner)), "{} covers {}, not {}:{}", outer, inner, host, port);
+            }
+        }
+    }
+
     #[test]
     fn any_text_is_read_or_refused_and_reading_settles(text in "\\PC{0,40}|[a-z0-9.:*/\\[\\]x-]{0,30}") {
         if let Ok(rule) = text.parse::<EndpointRule>() {
