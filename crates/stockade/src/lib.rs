@@ -1,1 +1,70 @@
-//! stockade
+//! Runs code that nobody has read yet, with one written policy, and says afterwards what was kept out.
+//!
+//! A [`Job`] names the policy texts and the [`Request`]; [`run`] carries it out and returns the [`Report`]. [`plan`] goes
+//! only as far as the compiled [`Plan`], and [`policy`] only as far as the merged [`Policy`]. This crate prints nothing
+//! and reads no environment: whoever calls it says where home is and what the environment holds.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use stockade::policy::{Overrides, Source};
+//! use stockade::request::{Terminal, Trace};
+//! use stockade::{Event, Job, Request, stdio};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let request = Request {
+//!     command: vec!["make".into(), "test".into()],
+//!     workspace: "/home/ann/project".into(),
+//!     directory: "/home/ann/project".into(),
+//!     home: "/home/ann".into(),
+//!     environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+//!     terminal: Terminal::default(),
+//!     isolation: None,
+//!     trace: Trace::Off,
+//!     temporary: "/tmp".into(),
+//!     run_id: "build-17".into(),
+//! };
+//! let text = "version = 1\nfilesystem.deny = ['**/.env']\nlimits.time = '10m'\n";
+//! let job = Job {
+//!     layers: vec![Source { name: "build.toml", text }],
+//!     workspace: None,
+//!     overrides: &Overrides::default(),
+//!     request: &request,
+//!     own: &[],
+//!     state: Path::new("/home/ann/.local/state/stockade"),
+//! };
+//! let report = stockade::run(&job, stdio::inherited()?, |event| {
+//!     if let Event::Denied(denial) = event {
+//!         eprintln!("refused: {} {}", denial.operation, denial.target);
+//!     }
+//! })?;
+//! assert_eq!(report.outcome.exit_status(), 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads
+//!
+//! A sandbox starts as a copy of the calling process, which is sound only while that has one thread. In a process with
+//! several, [`run`] refuses with [`LaunchError::Threaded`].
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod error;
+mod event;
+mod job;
+mod own;
+mod protected;
+mod run;
+pub mod stdio;
+
+pub use error::Error;
+pub use event::Event;
+pub use job::Job;
+pub use run::{facts, plan, policy, run};
+pub use stockade_linux::relay::HostStdio;
+pub use stockade_linux::{LaunchError, RunError};
+pub use stockade_spec::{
+    CompileError, HostFacts, Plan, Policy, Report, Request, Tier, facts, plan, policy, report, request, units,
+};

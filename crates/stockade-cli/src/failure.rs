@@ -1,0 +1,113 @@
+//! Everything that can keep a command from doing what was asked, with the exit status and the remedy of each.
+
+use std::io;
+use std::path::PathBuf;
+
+use stockade::policy::Diagnostic;
+use stockade::report::Outcome;
+use thiserror::Error;
+
+use crate::exit_codes;
+
+/// Why a command failed. The text says what failed; [`std::error::Error::source`] says why, [`Failure::hint`] what to do.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// `getcwd(2)` failed.
+    #[error("cannot tell the current directory")]
+    CurrentDirectory(#[source] io::Error),
+    /// The standard streams cannot be duplicated.
+    #[error("cannot use the standard streams")]
+    Streams(#[source] io::Error),
+    /// `--workspace` does not lead to a directory.
+    #[error("cannot use the workspace {}", .path.display())]
+    Workspace {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A path given with an option does not exist.
+    #[error("cannot use {option} {}", .path.display())]
+    OptionPath {
+        option: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A path given with an option is not Unicode, which policies are.
+    #[error("cannot use {option} {}: its name is not Unicode", .path.display())]
+    OptionPathNotUnicode { option: &'static str, path: PathBuf },
+    /// A policy file cannot be read.
+    #[error("cannot read the policy {}", .path.display())]
+    PolicyFile {
+        path: PathBuf,
+        #[source]
+        problem: FileProblem,
+    },
+    /// Policies are wrong.
+    #[error("{}", diagnostics(.0))]
+    Policy(Vec<Diagnostic>),
+    /// The library could not do it.
+    #[error(transparent)]
+    Library(stockade::Error),
+    /// A trial of `doctor` ended in another way than it should.
+    #[error("the command `true` did not succeed in it: {0:?}")]
+    Trial(Outcome),
+    /// A result cannot be written.
+    #[error("cannot write {what}")]
+    Write {
+        what: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a policy file, before its text is looked at.
+#[derive(Debug, Error)]
+pub(crate) enum FileProblem {
+    #[error(transparent)]
+    Unreadable(io::Error),
+    #[error("it is not a regular file")]
+    NotRegular,
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("it is not UTF-8 text")]
+    NotText,
+}
+
+impl From<stockade::Error> for Failure {
+    fn from(error: stockade::Error) -> Self {
+        match error {
+            stockade::Error::Policy(mistakes) => Self::Policy(mistakes),
+            other => Self::Library(other),
+        }
+    }
+}
+
+impl Failure {
+    /// What to do about it, where the text does not say so itself.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::CurrentDirectory(_) => Some("it was removed or closed to you; change to another one, or name it with -C"),
+            Self::Workspace { .. } => Some("-C names an existing directory"),
+            Self::PolicyFile { problem: FileProblem::Unreadable(_), .. } => {
+                Some("a policy that is there is never passed over: make it readable, or remove it")
+            }
+            Self::PolicyFile { problem: FileProblem::NotRegular, .. } => {
+                Some("put a file in its place; in a workspace neither links nor devices are followed")
+            }
+            Self::Library(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// The exit status: whatever fails here, the command was not run.
+    pub(crate) const fn status(&self) -> u8 {
+        exit_codes::FAILED
+    }
+}
+
+/// Every mistake in a policy, as the library renders it, an empty line apart.
+fn diagnostics(mistakes: &[Diagnostic]) -> String {
+    let texts: Vec<String> = mistakes.iter().map(|mistake| mistake.to_string().trim_end().to_owned()).collect();
+    texts.join("\n\n")
+}

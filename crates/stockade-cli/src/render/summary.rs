@@ -1,0 +1,266 @@
+//! The few lines that close a run: how it ended when not by itself, what was refused, and the option that would allow it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+use stockade::Report;
+use stockade::report::{Area, Denial, Known, Level, Outcome, Quarantined};
+
+use super::text::escaped;
+
+/// Denials and quarantined files that are listed unless every one is asked for.
+const FEW: usize = 8;
+
+/// How much is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Nothing but errors.
+    Quiet,
+    /// What went wrong.
+    #[default]
+    Normal,
+    /// How each protection was enforced, and every denial.
+    Verbose,
+}
+
+/// The closing lines of a run; empty when there is nothing to say.
+pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
+    let mut lines = String::new();
+    if verbosity == Verbosity::Quiet {
+        return lines;
+    }
+    if let Some(sentence) = outcome(report) {
+        push(&mut lines, &format!("stockade: {sentence}"));
+    }
+    let verbose = verbosity == Verbosity::Verbose;
+    quarantined(&mut lines, &report.quarantined, if verbose { usize::MAX } else { FEW / 2 });
+    failed(&mut lines, report);
+    denials(&mut lines, report, verbose);
+    if verbose {
+        enforcement(&mut lines, report);
+    }
+    lines
+}
+
+/// The same for a program, as one line of JSON; there is always one.
+pub(crate) fn summary_json(report: &Report) -> String {
+    let object = json!({
+        "version": 1,
+        "status": report.outcome.exit_status(),
+        "outcome": report.outcome,
+        "tier": report.tier,
+        "denials": report.denials,
+        "denials_dropped": report.denials_dropped,
+        "quarantined": report.quarantined,
+    });
+    format!("{object}\n")
+}
+
+/// What was made up for after an interrupted run.
+pub(crate) fn recovered(workspace: Option<&Path>, files: &[Quarantined], failures: &[String]) -> String {
+    let place = workspace.map_or_else(String::new, |path| format!(" in {}", path.display()));
+    let mut lines = format!("stockade: an interrupted run{} was tidied up after\n", escaped(&place));
+    quarantined(&mut lines, files, FEW);
+    for failure in failures.iter().take(FEW) {
+        push(&mut lines, &format!("  {}", escaped(failure)));
+    }
+    rest(&mut lines, failures.len().saturating_sub(FEW) as u64);
+    lines
+}
+
+fn push(lines: &mut String, line: &str) {
+    lines.push_str(line);
+    lines.push('\n');
+}
+
+/// What to say of an end that was not the command's own.
+fn outcome(report: &Report) -> Option<String> {
+    let program = report.command.first().map_or("", String::as_str);
+    Some(match &report.outcome {
+        Outcome::Exited { .. } | Outcome::Signaled { .. } => return None,
+        Outcome::NotFound => {
+            format!("command not found: {}\n\nhint: it is looked up in the PATH of the sandbox; -r DIR shows a directory", escaped(program))
+        }
+        Outcome::CannotExecute { errno } => {
+            format!("cannot execute {}: {}", escaped(program), std::io::Error::from_raw_os_error(*errno))
+        }
+        Outcome::TimeLimit => "ended: the time limit was reached; --time raises it".to_owned(),
+        Outcome::MemoryLimit => "ended: the memory limit was reached; --memory raises it".to_owned(),
+        Outcome::ProcessLimit => "ended: the limit on processes was reached; --processes raises it".to_owned(),
+        Outcome::DiskLimit => "ended: the disk limit was reached; --disk raises it".to_owned(),
+        Outcome::OutputLimit => "ended: the limit on output was reached; --output raises it".to_owned(),
+        other => format!("ended: {other:?}"),
+    })
+}
+
+fn quarantined(lines: &mut String, files: &[Quarantined], most: usize) {
+    if files.is_empty() {
+        return;
+    }
+    push(lines, "stockade: protected files appeared and were moved away:");
+    for file in files.iter().take(most) {
+        push(lines, &format!("  {} -> {}", escaped(&file.path), escaped(&file.kept_at)));
+    }
+    rest(lines, files.len().saturating_sub(most) as u64);
+}
+
+/// Operations that were not carried out although the run went on.
+fn failed(lines: &mut String, report: &Report) {
+    for operation in &report.operations {
+        if let Some(error) = &operation.failed {
+            push(lines, &format!("stockade: weaker than planned, {}: {}", operation.protection, escaped(error)));
+        }
+    }
+}
+
+/// Lists what was refused. Files in private places are no fault of the command; the limit that ended it and files that
+/// were put away are named already. All that is left to the report, unless everything is asked for.
+fn denials(lines: &mut String, report: &Report, verbose: bool) {
+    let most = if verbose { usize::MAX } else { FEW };
+    let limit_named = outcome(report).is_some();
+    let put_away = |target: &str| report.quarantined.iter().any(|file| target.ends_with(&file.path));
+    let worth_it = |denial: &Denial| match denial.area {
+        Area::Private => false,
+        Area::Limits => !limit_named,
+        Area::Protected => !put_away(&denial.target),
+        _ => true,
+    };
+    let told = |denial: &&Denial| verbose || worth_it(denial);
+    let count = report.denials.iter().filter(told).count();
+    if count == 0 {
+        return;
+    }
+    push(lines, "stockade: refused:");
+    for denial in report.denials.iter().filter(told).take(most) {
+        push(lines, &denial_line(denial));
+    }
+    rest(lines, (count.saturating_sub(most) as u64).saturating_add(report.denials_dropped));
+}
+
+fn denial_line(denial: &Denial) -> String {
+    let mut line = format!("  {} {}", escaped(&denial.operation), escaped(&denial.target));
+    if denial.count > 1 {
+        let _infallible = write!(line, " ({} times)", denial.count);
+    }
+    if denial.known == Known::Inferred {
+        line.push_str(" (inferred)");
+    }
+    if let Some(suggestion) = &denial.suggestion {
+        let _infallible = write!(line, "; {} would allow it", escaped(suggestion));
+    }
+    line
+}
+
+fn rest(lines: &mut String, count: u64) {
+    if count > 0 {
+        push(lines, &format!("  and {count} more; --report FILE holds them"));
+    }
+}
+
+fn enforcement(lines: &mut String, report: &Report) {
+    push(lines, &format!("stockade: tier {}, profile {}", report.tier, escaped(&report.profile)));
+    for entry in &report.enforcement {
+        let name = entry.protection.name();
+        match &entry.level {
+            Level::Enforced => push(lines, &format!("  {name:<20} {}", escaped(&entry.mechanism))),
+            Level::Degraded { reason } => {
+                push(lines, &format!("  {name:<20} {} (degraded: {})", escaped(&entry.mechanism), escaped(reason)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade::Tier;
+    use stockade::report::{Enforcement, OutputSizes, Protection, REPORT_VERSION, Usage};
+
+    use super::*;
+
+    fn report(outcome: Outcome) -> Report {
+        Report {
+            version: REPORT_VERSION,
+            tier: Tier::Namespaces,
+            profile: "default".into(),
+            command: vec!["make".into()],
+            started_ms: 0,
+            outcome,
+            usage: Usage::default(),
+            enforcement: vec![Enforcement {
+                protection: Protection::Files,
+                mechanism: "mount namespace".into(),
+                level: Level::Enforced,
+            }],
+            operations: Vec::new(),
+            denials: Vec::new(),
+            denials_dropped: 0,
+            discarded: Vec::new(),
+            quarantined: Vec::new(),
+            output: OutputSizes::default(),
+        }
+    }
+
+    fn denial(target: &str) -> Denial {
+        Denial {
+            area: Area::Files,
+            operation: "write".into(),
+            target: target.into(),
+            rule: None,
+            process: None,
+            count: 2,
+            suggestion: Some(format!("-w {target}")),
+            known: Known::Inferred,
+            at_ms: 1,
+        }
+    }
+
+    #[test]
+    fn a_good_run_is_silent() {
+        for outcome in [Outcome::Exited { status: 0 }, Outcome::Exited { status: 3 }, Outcome::Signaled { signal: 2 }] {
+            assert_eq!(summary(&report(outcome), Verbosity::Normal), "");
+        }
+    }
+
+    #[test]
+    fn refusals_are_listed_with_the_option() {
+        let mut report = report(Outcome::Exited { status: 1 });
+        report.denials.push(denial("/etc/x\u{1b}[31m"));
+        assert_eq!(
+            summary(&report, Verbosity::Normal),
+            "stockade: refused:\n  write /etc/x\\u{1b}[31m (2 times) (inferred); -w /etc/x\\u{1b}[31m would allow it\n"
+        );
+        assert_eq!(summary(&report, Verbosity::Quiet), "");
+    }
+
+    #[test]
+    fn a_flood_stays_short() {
+        let mut report = report(Outcome::OutputLimit);
+        report.denials = (0..500).map(|n| denial(&format!("/f{n}"))).collect();
+        report.denials_dropped = 7;
+        let text = summary(&report, Verbosity::Normal);
+        assert_eq!(text.lines().count(), 3 + FEW, "{text}");
+        assert!(text.ends_with("  and 499 more; --report FILE holds them\n"), "{text}");
+        assert_eq!(summary(&report, Verbosity::Verbose).lines().count(), 2 + 500 + 1 + 2);
+    }
+
+    #[test]
+    fn private_files_are_told_only_when_asked() {
+        let mut report = report(Outcome::Exited { status: 0 });
+        report.denials.push(Denial { area: Area::Private, ..denial("/home/a/.cache/x") });
+        assert_eq!(summary(&report, Verbosity::Normal), "");
+        assert!(summary(&report, Verbosity::Verbose).contains(".cache/x"));
+    }
+
+    #[test]
+    fn quarantine_says_where_things_are() {
+        let mut report = report(Outcome::Exited { status: 0 });
+        report.quarantined.push(Quarantined {
+            path: ".git/hooks/pre-commit".into(),
+            rule: ".git/hooks/**".into(),
+            kept_at: "/state/q/1".into(),
+        });
+        let text = summary(&report, Verbosity::Normal);
+        assert_eq!(text, "stockade: protected files appeared and were moved away:\n  .git/hooks/pre-commit -> /state/q/1\n");
+    }
+}

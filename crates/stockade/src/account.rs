@@ -1,0 +1,130 @@
+//! Turns what a run left behind into its report: a line for every operation of the plan, and for every protection by what
+//! and how well it was enforced.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use stockade_linux::Finished;
+use stockade_spec::plan::{Operation, Plan, Step, enforcement};
+use stockade_spec::report::{Enforcement, Level, MAX_DENIALS, OperationResult, REPORT_VERSION};
+use stockade_spec::Report;
+
+use crate::protected::Found;
+
+/// The report of a run that is over.
+pub(crate) fn report(plan: &Plan, started: SystemTime, finished: Finished<'_>, found: Found) -> Report {
+    let Finished { outcome, usage, denials, degraded: mut failed, discarded, output, .. } = finished;
+    let sweep = indexed(plan).find(|(_, step)| matches!(step.operation, Operation::SweepProtected { .. }));
+    if let (Some((index, _)), false) = (sweep, found.failures.is_empty()) {
+        failed.insert(index, found.failures.join("; "));
+    }
+    let (denials, denials_dropped) = denials.finish();
+    let started_ms = started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    Report {
+        version: REPORT_VERSION,
+        tier: plan.tier,
+        profile: plan.profile.clone(),
+        command: plan.command.arguments.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
+        started_ms: u64::try_from(started_ms).unwrap_or(u64::MAX),
+        outcome,
+        usage,
+        enforcement: enforced(plan, &failed),
+        operations: operations(plan, &failed),
+        denials,
+        denials_dropped,
+        discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
+        quarantined: found.quarantined,
+        output,
+    }
+}
+
+/// The steps with their indices, as `failed` counts them.
+fn indexed(plan: &Plan) -> impl Iterator<Item = (u32, &Step)> {
+    (0_u32..).zip(&plan.steps)
+}
+
+/// What became of every step. `failed` holds those that failed although the run went on, by index.
+fn operations(plan: &Plan, failed: &BTreeMap<u32, String>) -> Vec<OperationResult> {
+    let result = |(index, step): (u32, &Step)| OperationResult {
+        operation: step.operation.to_string(),
+        protection: step.protection,
+        failed: failed.get(&index).cloned(),
+    };
+    indexed(plan).map(result).collect()
+}
+
+/// How well every protection was enforced: as the plan says, and less where one of its steps failed.
+fn enforced(plan: &Plan, failed: &BTreeMap<u32, String>) -> Vec<Enforcement> {
+    let mut entries = enforcement(plan);
+    for (index, step) in indexed(plan) {
+        let entry = entries.iter_mut().find(|entry| entry.protection == step.protection);
+        if let (Some(error), Some(entry)) = (failed.get(&index), entry) {
+            let failure = format!("{} failed: {error}", step.operation);
+            let reason = match &entry.level {
+                Level::Degraded { reason } => format!("{reason}; {failure}"),
+                Level::Enforced => failure,
+            };
+            entry.level = Level::Degraded { reason };
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use stockade_linux::denials::DenialLog;
+    use stockade_spec::Tier;
+    use stockade_spec::plan::{Command, Degradation, Explanations, PLAN_VERSION};
+    use stockade_spec::report::{Outcome, OutputSizes, Protection, Usage};
+    use stockade_spec::request::Terminal;
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let step = |operation, protection| Step { operation, protection, degradable: true };
+        Plan {
+            version: PLAN_VERSION,
+            tier: Tier::Namespaces,
+            profile: "default".into(),
+            command: Command {
+                arguments: vec!["make".into()],
+                environment: Vec::new(),
+                directory: "/w".into(),
+                terminal: Terminal::default(),
+            },
+            workspace: "/w".into(),
+            home: "/h".into(),
+            steps: vec![
+                step(Operation::CreateNamespaces, Protection::Files),
+                step(Operation::LoopbackUp, Protection::Loopback),
+                step(Operation::MountMqueue, Protection::Ipc),
+                step(Operation::SweepProtected { workspace: "/w".into(), patterns: Vec::new() }, Protection::ProtectedFiles),
+            ],
+            degraded: vec![Degradation { protection: Protection::Ipc, reason: "weak".into() }],
+            explanations: Explanations::default(),
+        }
+    }
+
+    #[test]
+    fn every_operation_is_answered_for() {
+        let finished = Finished {
+            outcome: Outcome::Exited { status: 0 },
+            usage: Usage::default(),
+            denials: DenialLog::new(Instant::now(), |_| ()),
+            degraded: BTreeMap::from([(1, "no such device".to_owned()), (2, "no".to_owned())]),
+            discarded: Vec::new(),
+            output: OutputSizes::default(),
+            stderr_tail: Vec::new(),
+        };
+        let plan = plan();
+        let report = report(&plan, UNIX_EPOCH, finished, Found { failures: vec!["a".into(), "b".into()], ..Found::default() });
+        let failures: Vec<_> = report.operations.iter().map(|result| result.failed.as_deref()).collect();
+        assert_eq!(failures, [None, Some("no such device"), Some("no"), Some("a; b")]);
+        let level = |protection| &report.enforcement.iter().find(|entry| entry.protection == protection).expect("listed").level;
+        assert_eq!(level(Protection::Files), &Level::Enforced);
+        assert!(matches!(level(Protection::Loopback), Level::Degraded { reason } if reason.contains("no such device")));
+        assert!(matches!(level(Protection::Ipc), Level::Degraded { reason } if reason.starts_with("weak; ")));
+    }
+}

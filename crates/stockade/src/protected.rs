@@ -1,0 +1,205 @@
+//! Protected files of one run: the journal, the watch while it runs, and the sweep when it is over.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use rustix::event::EventfdFlags;
+use stockade_linux::denials::{Attempt, DenialLog};
+use stockade_spec::glob::{Case, Rules};
+use stockade_spec::plan::{Operation, Plan};
+use stockade_spec::report::{Area, MAX_DENIALS, Quarantined};
+use stockade_spec::Tier;
+use stockade_workspace::{
+    Before, Finding, Hold, Journal, Kept, Options, Quarantine, Reason, StateDirectory, Swept, Watch, sweep,
+};
+
+use crate::error::Error;
+use crate::event::Event;
+
+/// The rules of a plan or policy, which a file system that ignores case cannot get around.
+pub(crate) fn rules(patterns: &[String]) -> Result<Rules, Error> {
+    Rules::new(patterns, Case::Folded).map_err(Error::ProtectedRule)
+}
+
+/// The protected files of a run that is going on.
+#[derive(Debug)]
+pub(crate) struct ProtectedFiles {
+    before: Before,
+    rules: Rules,
+    options: Options,
+    quarantine: Quarantine,
+    /// There until the sweep is done.
+    journal: Option<Journal>,
+    watch: Option<Watch>,
+    found: Found,
+}
+
+/// What was found and done.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What was put away.
+    pub(crate) quarantined: Vec<Quarantined>,
+    /// What could not be looked at or put away.
+    pub(crate) failures: Vec<String>,
+}
+
+impl ProtectedFiles {
+    /// Writes the journal and starts watching; `None` where the plan has nothing to protect by sweeping.
+    pub(crate) fn begin(state: &StateDirectory, before: Before, plan: &Plan) -> Result<Option<Self>, Error> {
+        let swept = plan.steps.iter().find_map(|step| match &step.operation {
+            Operation::SweepProtected { patterns, .. } => Some(patterns),
+            _ => None,
+        });
+        let Some(patterns) = swept else { return Ok(None) };
+        let rules = rules(patterns)?;
+        let mut before = before;
+        let hold = if plan.tier == Tier::Namespaces { Hold::ReadOnly } else { Hold::Open };
+        if hold == Hold::Open {
+            before.record_contents()?;
+        }
+        let options = Options { hold, privilege_bits: true };
+        let quarantine = Quarantine::new(state, &before);
+        let journal = Some(Journal::begin(state, &before, &rules, &options, &quarantine)?);
+        let (watch, failures) = match Watch::start(&before) {
+            Ok(watch) => (Some(watch), Vec::new()),
+            Err(error) => (None, vec![error.to_string()]),
+        };
+        let found = Found { failures, ..Found::default() };
+        Ok(Some(Self { before, rules, options, quarantine, journal, watch, found }))
+    }
+
+    /// Removes the journal, when nothing has run or nothing is left to do.
+    pub(crate) fn abandon(&mut self) -> Result<(), Error> {
+        Ok(self.journal.take().map_or(Ok(()), Journal::finish)?)
+    }
+
+    /// Sweeps, when nothing runs any more.
+    pub(crate) fn finish(&mut self, denials: &mut DenialLog<'_>) -> Result<Found, Error> {
+        let swept = sweep(&self.before, &self.rules, &self.options, &mut self.quarantine);
+        self.take(swept, denials);
+        self.abandon()?;
+        Ok(std::mem::take(&mut self.found))
+    }
+
+    /// Puts away what has appeared meanwhile. Whether the watch still works.
+    fn look(&mut self, denials: &mut DenialLog<'_>) -> bool {
+        let Some(watch) = &mut self.watch else { return false };
+        match watch.on_ready(&self.before, &self.rules, &self.options, &mut self.quarantine) {
+            Ok(swept) => self.take(swept, denials),
+            Err(error) => {
+                self.found.failures.push(error.to_string());
+                self.watch = None;
+            }
+        }
+        self.watch.is_some()
+    }
+
+    fn take(&mut self, swept: Swept, denials: &mut DenialLog<'_>) {
+        let workspace = self.before.workspace().to_owned();
+        for finding in &swept.findings {
+            denials.record(attempt(&workspace, finding));
+        }
+        self.found.add(Some(&workspace), swept);
+    }
+}
+
+/// What the supervisor polls: the watch of protected files that are swept elsewhere when it has gone.
+#[derive(Debug)]
+pub(crate) struct Lookout {
+    descriptor: OwnedFd,
+    /// Takes the place of a watch that broke: never ready, so that the supervisor does not turn in circles.
+    silent: OwnedFd,
+    files: Rc<RefCell<ProtectedFiles>>,
+}
+
+impl Lookout {
+    /// `None` where nothing can be watched, which is told among the failures. The sweep finds the same files, only later.
+    pub(crate) fn over(files: &Rc<RefCell<ProtectedFiles>>) -> Option<Box<dyn stockade_linux::Watch>> {
+        let mut shared = files.borrow_mut();
+        let descriptor = shared.watch.as_ref()?.as_fd().try_clone_to_owned();
+        let silent = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(io::Error::from);
+        match (descriptor, silent) {
+            (Ok(descriptor), Ok(silent)) => Some(Box::new(Self { descriptor, silent, files: Rc::clone(files) })),
+            (Err(error), _) | (_, Err(error)) => {
+                shared.found.failures.push(format!("cannot watch the workspace: {error}"));
+                None
+            }
+        }
+    }
+}
+
+impl stockade_linux::Watch for Lookout {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn ready(&mut self, denials: &mut DenialLog<'_>) {
+        if !self.files.borrow_mut().look(denials) {
+            std::mem::swap(&mut self.descriptor, &mut self.silent);
+        }
+    }
+}
+
+impl Found {
+    /// Adds what a sweep did, at most [`MAX_DENIALS`] of each kind.
+    pub(crate) fn add(&mut self, workspace: Option<&Path>, swept: Swept) {
+        let mut failures: Vec<String> = swept.failures.iter().map(|failure| failure.error.to_string()).collect();
+        failures.extend(swept.closed.iter().map(|path| format!("cannot enter {path:?}")));
+        failures.extend(swept.incomplete.iter().map(ToString::to_string));
+        if swept.unlisted > 0 {
+            failures.push(format!("{} more findings are not listed", swept.unlisted));
+        }
+        for finding in swept.findings {
+            match finding {
+                Finding::PutAway { path, rule, kept, .. } => {
+                    let kept_at = text(&kept_at(workspace, kept));
+                    self.quarantined.push(Quarantined { path: text(&path), rule, kept_at });
+                }
+                Finding::Removed { path } => failures.push(format!("the protected file {path:?} is gone")),
+                Finding::BitsCleared { .. } => {}
+            }
+        }
+        self.failures.extend(failures);
+        self.quarantined.truncate(MAX_DENIALS);
+        self.failures.truncate(MAX_DENIALS);
+    }
+
+    /// Tells it as an event, for runs that have no report.
+    pub(crate) fn tell(&self, workspace: Option<&Path>, tell: &dyn Fn(Event<'_>)) {
+        let Self { quarantined, failures } = self;
+        if !quarantined.is_empty() || !failures.is_empty() {
+            tell(Event::Recovered { workspace, quarantined, failures });
+        }
+    }
+}
+
+fn attempt(workspace: &Path, finding: &Finding) -> Attempt {
+    let (operation, path, rule) = match finding {
+        Finding::PutAway { path, rule, reason, .. } => (word(*reason), path, rule.as_str()),
+        Finding::BitsCleared { path, .. } => ("set-id", path, "set-user-id and set-group-id bits"),
+        Finding::Removed { path } => ("remove", path, "protected file"),
+    };
+    Attempt::new(Area::Protected, operation, workspace.join(path)).rule(rule)
+}
+
+const fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Appeared => "create",
+        Reason::Replaced => "replace",
+        _ => "change",
+    }
+}
+
+fn kept_at(workspace: Option<&Path>, kept: Kept) -> PathBuf {
+    match kept {
+        Kept::Quarantine(path) => path,
+        Kept::Beside(path) => workspace.map_or_else(|| path.clone(), |workspace| workspace.join(&path)),
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
