@@ -12,9 +12,11 @@ mod janitor;
 pub(crate) mod kernel_file;
 mod members;
 pub mod rlimits;
+mod sampler;
 mod settings;
 
 pub use error::LimitError;
 pub use group::{Cgroup, join};
 pub use hits::Hits;
+pub use sampler::{Exceeded, Processes, Sampler, Watched};
 pub use settings::{Bound, Version};

@@ -56,6 +56,14 @@ pub(crate) fn play(role: &[String]) -> ExitCode {
             wait();
             threads(number(count));
         }
+        ["memfd", mebibytes, ..] => {
+            wait();
+            memfd(number(mebibytes));
+        }
+        ["forked-copies", mebibytes, ..] => {
+            wait();
+            forked_copies(mebibytes);
+        }
         ["spin", milliseconds] => {
             wait();
             spin(Duration::from_millis(number(milliseconds) as u64));
@@ -99,7 +107,7 @@ fn wait() {
 /// Uses that much memory, and stays for a while.
 fn hog(mebibytes: usize) {
     let memory = vec![1_u8; mebibytes << 20];
-    println!("{}", memory.iter().step_by(4096).map(|&byte| usize::from(byte)).sum::<usize>());
+    std::hint::black_box(&memory);
     sleep(Duration::from_secs(2));
 }
 
@@ -126,6 +134,24 @@ fn threads(count: usize) {
     println!("{count}");
     std::io::stdout().flush().expect("standard output is open");
     sleep(Duration::from_secs(60));
+}
+
+/// Fills shared memory without ever mapping it.
+fn memfd(mebibytes: usize) {
+    let file = rustix::fs::memfd_create(c"memory", rustix::fs::MemfdFlags::CLOEXEC).expect("it can be made");
+    let chunk = vec![1; 1 << 20];
+    for _ in 0..mebibytes {
+        rustix::io::write(&file, &chunk).expect("there is room");
+    }
+    sleep(Duration::from_secs(60));
+}
+
+/// Fills memory and forks four times, so that five processes hold the same pages.
+fn forked_copies(mebibytes: &str) {
+    let script = "import os,sys,time\nx=b'1'*(int(sys.argv[1])<<20)\nfor _ in range(4):\n  if os.fork()==0: break\n\
+                  for _ in range(100):\n  time.sleep(.05)\n  if os.getppid()==1: break";
+    let mut python = Command::new("python3").args(["-c", script, mebibytes]).spawn().expect("python3 is installed");
+    python.wait().expect("it is a child");
 }
 
 /// Uses the processor for that long by the clock.
