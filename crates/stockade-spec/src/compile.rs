@@ -10,6 +10,7 @@ mod degraded;
 mod environment;
 mod error;
 mod home;
+mod host;
 mod landlock;
 mod limits;
 mod namespaces;
@@ -39,6 +40,7 @@ struct Input<'a> {
     policy: &'a Policy,
     request: &'a Request,
     facts: &'a HostFacts,
+    host: &'a host::Host<'a>,
 }
 
 /// Compiles a policy for one request on one host.
@@ -47,7 +49,7 @@ struct Input<'a> {
 /// When the request makes no sense (no command, a workspace that is too broad), when a rule cannot be understood, or
 /// when the policy asks for something that this host cannot enforce. Nothing has happened then.
 pub fn compile(policy: &Policy, request: &Request, facts: &HostFacts) -> Result<Plan, CompileError> {
-    let input = Input { policy, request, facts };
+    let input = Input { policy, request, facts, host: &host::Host::new(facts) };
     refusals::check(input)?;
     match tier::choose(input)? {
         Tier::Namespaces => namespaces::plan(input),

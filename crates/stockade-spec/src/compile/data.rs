@@ -30,7 +30,7 @@ mod tests {
             (PROC, &["hold", "hide"]),
             (HOME, &["show", "cache", "secret", "part", "private", "variable"]),
             (REFUSED, &["itself", "below"]),
-            (PROTECTED, &["any", "top"]),
+            (PROTECTED, &["glob"]),
             (ENVIRONMENT, &["pass", "path", "never", "secret"]),
         ] {
             let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();

@@ -25,6 +25,12 @@ pub(super) struct Places<'a> {
     pub(super) view: &'a Settled,
 }
 
+/// What decides about a variable.
+struct Rules<'a> {
+    policy: &'a EnvironmentPolicy,
+    table: Vec<(&'static str, &'static str)>,
+}
+
 /// The absolute directories of the caller's `PATH`, in order.
 pub(super) fn search_path(request: &Request) -> impl Iterator<Item = PathBuf> {
     let value = request.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
@@ -37,9 +43,10 @@ pub(super) fn search_path(request: &Request) -> impl Iterator<Item = PathBuf> {
 pub(super) fn compile(input: Input<'_>, places: &Places<'_>) -> Result<Vec<(OsString, OsString)>, CompileError> {
     let policy = &input.policy.environment;
     check(policy)?;
+    let rules = Rules { policy, table: entries(ENVIRONMENT).collect() };
     let mut variables: BTreeMap<OsString, OsString> = BTreeMap::new();
     for (name, value) in &input.request.environment {
-        if name.to_str().is_some_and(|text| passes(text, value, policy, places)) {
+        if name.to_str().is_some_and(|text| passes(text, value, &rules, places)) {
             variables.insert(name.clone(), value.clone());
         }
     }
@@ -71,22 +78,19 @@ fn check(policy: &EnvironmentPolicy) -> Result<(), CompileError> {
 }
 
 /// Whether a variable of the caller's is seen inside.
-fn passes(name: &str, value: &OsStr, policy: &EnvironmentPolicy, places: &Places<'_>) -> bool {
+fn passes(name: &str, value: &OsStr, rules: &Rules<'_>, places: &Places<'_>) -> bool {
     if OWN.contains(&name) || name.is_empty() || name.contains(['=', '\0']) {
         return false;
     }
-    if policy.pass.iter().any(|rule| rule == name) {
+    if rules.policy.pass.iter().any(|rule| rule == name) {
         return true;
     }
-    for (kind, pattern) in entries(ENVIRONMENT) {
-        match kind {
-            "pass" if matches(pattern, name) => return true,
-            "path" if pattern == name => return is_seen(value, places),
-            "never" if matches(pattern, name) => return false,
-            _ => {}
-        }
+    match rules.table.iter().find(|(kind, pattern)| *kind != "secret" && matches(pattern, name)) {
+        Some(("pass", _)) => true,
+        Some(("path", _)) => is_seen(value, places),
+        Some(_) => false,
+        None => rules.policy.pass.iter().any(|rule| matches(rule, name)) && !looks_secret(name, &rules.table),
     }
-    !looks_secret(name) && policy.pass.iter().any(|rule| matches(rule, name))
 }
 
 /// Whether every path of a value (one, or a list with colons) is seen inside.
@@ -96,9 +100,9 @@ fn is_seen(value: &OsStr, places: &Places<'_>) -> bool {
             .all(|path| path.is_absolute() && normal(&path).is_some_and(|path| places.view.shows(&path)))
 }
 
-fn looks_secret(name: &str) -> bool {
+fn looks_secret(name: &str, table: &[(&str, &str)]) -> bool {
     let name = name.to_ascii_uppercase();
-    entries(ENVIRONMENT).any(|(kind, part)| kind == "secret" && name.contains(part))
+    table.iter().any(|(kind, part)| *kind == "secret" && name.contains(part))
 }
 
 /// Whether a name matches a pattern in which `*` stands for any text.
@@ -154,11 +158,12 @@ mod tests {
 
     #[test]
     fn secrets_are_known_by_their_names() {
+        let table: Vec<_> = entries(ENVIRONMENT).collect();
         for name in ["GITHUB_TOKEN", "aws_secret_access_key", "MYSQL_PWD_PASSWORD", "NPM_AUTH", "OPENAI_API_KEY"] {
-            assert!(looks_secret(name), "{name}");
+            assert!(looks_secret(name, &table), "{name}");
         }
         for name in ["LANG", "MY_COLOR", "JOBS"] {
-            assert!(!looks_secret(name), "{name}");
+            assert!(!looks_secret(name, &table), "{name}");
         }
     }
 }

@@ -150,15 +150,17 @@ pub enum RuleProblem {
 }
 
 fn degraded_text(tier: Tier, missing: &[Degradation]) -> String {
-    let mut text = format!("tier `{tier}` leaves protections weaker than the strongest tier:\n");
-    for Degradation { protection, reason } in missing {
-        text += &format!("  {protection}: {reason}\n");
-    }
+    let weaker: String =
+        missing.iter().map(|Degradation { protection, reason }| format!("  {protection}: {reason}\n")).collect();
     let names: Vec<_> = missing.iter().map(|degradation| degradation.protection.name()).collect();
-    text += &format!("accept them with `--accept-degraded {}`, or in the policy:\n", names.join(","));
-    text += &format!("  [enforcement]\n  accept_degraded = [\"{}\"]\n", names.join("\", \""));
-    text += "`stockade doctor` says what would make the stronger tier work";
-    text
+    format!(
+        "tier `{tier}` leaves protections weaker than the strongest tier:\n{weaker}\
+         accept them with `--accept-degraded {}`, or in the policy:\n  \
+         [enforcement]\n  accept_degraded = [\"{}\"]\n\
+         `stockade doctor` says what would make the stronger tier work",
+        names.join(","),
+        names.join("\", \"")
+    )
 }
 
 impl CompileError {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::Input;
 use super::data::{HOME, entries};
-use super::paths::real;
-use super::system::{hide, place, show};
+use super::paths::is_below;
+use super::system::{hide, place};
 use super::view::{Node, View};
 use crate::facts::PathFact;
+use crate::plan::BindAccess;
 use crate::report::Protection;
 use crate::request::Request;
 
@@ -38,42 +39,51 @@ pub(super) fn survey(request: &Request, uses: &mut impl FnMut(PathBuf)) {
 
 /// Puts the home into the view.
 pub(super) fn put(view: &mut View, input: Input<'_>) {
-    let Input { request, facts, .. } = input;
-    view.put(&request.home, Node::Private { mode: 0o700 }, Protection::Home);
+    let Input { request, host, .. } = input;
     for (kind, below) in entries(HOME) {
         let path = request.home.join(below);
         match kind {
-            "show" => show(view, &path, facts, Protection::Home),
-            "cache" => match facts.at(&path) {
+            "show" => furnish(view, &path, input, &Node::Host(BindAccess::ReadOnly), Protection::Home),
+            "cache" => match host.at(&path) {
                 PathFact::Directory | PathFact::Symlink { directory: true, .. } => {
-                    place(view, &path, facts, &Node::CopyOnWrite, Protection::Caches);
+                    furnish(view, &path, input, &Node::CopyOnWrite, Protection::Caches);
                 }
                 _ => {}
             },
-            "secret" => hide(view, &path, facts, Protection::Home),
+            "secret" => hide(view, &path, host, Protection::Home),
             _ => {}
         }
     }
     for directory in path_directories(request) {
-        let end = real(&directory, facts);
-        if end.is_some_and(|end| may_show(&end, request)) {
-            show(view, &directory, facts, Protection::Home);
+        if may_show(&directory, request) {
+            furnish(view, &directory, input, &Node::Host(BindAccess::ReadOnly), Protection::Home);
         }
     }
+    // Put last, so that nothing that leads home can take its place.
+    view.put(&request.home, Node::Private { mode: 0o700 }, Protection::Home);
     if let Some(content) = git_configuration(input) {
         view.put(request.home.join(GIT_CONFIGURATION), Node::File { content, mode: 0o644 }, Protection::Home);
     }
 }
 
+/// Puts a toolchain or cache, unless it is a link to what may not be shown.
+fn furnish(view: &mut View, path: &Path, input: Input<'_>, node: &Node, protection: Protection) {
+    let Input { request, host, .. } = input;
+    let elsewhere = host.link_to(path).and_then(|_| host.real(path));
+    if elsewhere.is_none_or(|end| may_show(&end, request)) {
+        place(view, path, host, node, protection);
+    }
+}
+
 /// What is seen of a toolchain or cache by a tier that cannot hide what lies below: its known parts that exist.
 pub(super) fn parts(top: &Path, input: Input<'_>) -> Vec<PathBuf> {
-    let Input { request, facts, .. } = input;
+    let Input { request, host, .. } = input;
     entries(HOME)
         .filter(|(kind, _)| *kind == "part")
         .filter_map(|(_, below)| {
             let path = request.home.join(below);
-            let exists = matches!(facts.at(&path), PathFact::File | PathFact::Directory);
-            real(&path, facts).filter(|end| exists && end.starts_with(top))
+            let exists = matches!(host.at(&path), PathFact::File | PathFact::Directory);
+            host.real(&path).filter(|end| exists && is_below(end, top))
         })
         .collect()
 }
@@ -81,18 +91,18 @@ pub(super) fn parts(top: &Path, input: Input<'_>) -> Vec<PathBuf> {
 /// The caller's directories of `PATH` that lie below home.
 fn path_directories(request: &Request) -> impl Iterator<Item = PathBuf> {
     super::environment::search_path(request)
-        .filter(|directory| *directory != request.home && directory.starts_with(&request.home))
+        .filter(|directory| *directory != request.home && is_below(directory, &request.home))
 }
 
-/// Whether a directory of `PATH` may be shown: not where it is home or above, or is or holds credentials.
+/// Whether a directory of `PATH`, or one to which a link leads, may be shown: not where it is home or above, or is or holds credentials.
 fn may_show(directory: &Path, request: &Request) -> bool {
-    if request.home.starts_with(directory) {
+    if is_below(&request.home, directory) {
         return false;
     }
     entries(HOME).filter(|(kind, _)| matches!(*kind, "private" | "secret")).all(|(kind, below)| {
         let credentials = request.home.join(below);
         // A secret below a shown directory is hidden by itself; a private place may not be shown at all.
-        if kind == "private" { !credentials.starts_with(directory) } else { credentials != directory }
+        if kind == "private" { !is_below(&credentials, directory) } else { credentials != directory }
     })
 }
 

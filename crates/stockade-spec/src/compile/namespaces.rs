@@ -54,7 +54,7 @@ impl Steps {
 /// Everything that is seen, as both tiers draw it up.
 pub(super) fn view(input: Input<'_>) -> Result<Settled, CompileError> {
     let mut view = View::default();
-    system::put(&mut view, input.facts);
+    system::put(&mut view, input);
     home::put(&mut view, input);
     rules::put_allowed(&mut view, input)?;
     workspace::put(&mut view, input);

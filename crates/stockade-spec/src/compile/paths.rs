@@ -3,7 +3,6 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::error::RuleProblem;
-use crate::facts::{HostFacts, PathFact};
 use crate::request::Request;
 
 /// A path of a policy, made absolute: `~` is home, a relative one starts at the workspace. `.` and `..` are resolved by
@@ -53,19 +52,14 @@ pub(super) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
-/// The path that a path leads to, as far as the survey knows: the last of its ancestors (or itself) that is a symbolic
-/// link is replaced by what it leads to. `None` when that link leads nowhere.
-pub(super) fn real(path: &Path, facts: &HostFacts) -> Option<PathBuf> {
-    for ancestor in path.ancestors() {
-        if let PathFact::Symlink { resolved, .. } = facts.at(ancestor) {
-            let resolved = resolved.as_ref()?;
-            return match path.strip_prefix(ancestor) {
-                Ok(rest) if !rest.as_os_str().is_empty() => Some(resolved.join(rest)),
-                _ => Some(resolved.clone()),
-            };
-        }
+/// Whether a path is a directory or lies below it. Both are plain; this is [`Path::starts_with`] without taking the paths
+/// apart.
+pub(super) fn is_below(path: &Path, top: &Path) -> bool {
+    let (path, top) = (path.as_os_str().as_encoded_bytes(), top.as_os_str().as_encoded_bytes());
+    match path.strip_prefix(top) {
+        Some(rest) => rest.is_empty() || rest[0] == b'/' || top.ends_with(b"/"),
+        None => false,
     }
-    Some(path.to_path_buf())
 }
 
 #[cfg(test)]
@@ -82,6 +76,11 @@ mod tests {
             ("/", Some("/")),
         ] {
             assert_eq!(normal(Path::new(text)), expected.map(PathBuf::from), "{text}");
+        }
+        for (path, top, expected) in
+            [("/a/b", "/a", true), ("/a", "/a", true), ("/ab", "/a", false), ("/a", "/", true), ("/a", "/a/b", false)]
+        {
+            assert_eq!(is_below(Path::new(path), Path::new(top)), expected, "{path} {top}");
         }
         assert!(is_plain(Path::new("/a/b")) && is_plain(Path::new("/")));
         for text in ["a", "", "/a/", "/a//b", "/a/./b", "/a/../b"] {

@@ -9,9 +9,6 @@ use crate::policy::Policy;
 /// [`crate::HostFacts::protected`].
 #[must_use]
 pub fn protected_patterns(policy: &Policy) -> Vec<String> {
-    let built_in = entries(PROTECTED).map(|(kind, glob)| match kind {
-        "any" => format!("**/{glob}"),
-        _ => glob.to_owned(),
-    });
-    built_in.chain(policy.filesystem.protect.iter().cloned()).collect()
+    let built_in = entries(PROTECTED).map(|(_, glob)| glob);
+    built_in.chain(policy.filesystem.protect.iter().map(String::as_str)).map(str::to_owned).collect()
 }

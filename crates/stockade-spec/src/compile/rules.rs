@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{CompileError, RuleProblem};
-use super::paths::{absolute, is_glob, real};
+use super::paths::{absolute, is_glob};
 use super::system::{hide, place};
 use super::view::{Node, View};
 use super::{Input, workspace};
@@ -41,7 +41,7 @@ pub(super) fn put_allowed(view: &mut View, input: Input<'_>) -> Result<(), Compi
         for rule in rules {
             let wrong = |problem| CompileError::Rule { list, rule: rule.clone(), problem };
             let path = allowed(rule, input, access).map_err(wrong)?;
-            place(view, &path, input.facts, &Node::Host(access), Protection::Files);
+            place(view, &path, input.host, &Node::Host(access), Protection::Files);
         }
     }
     Ok(())
@@ -52,10 +52,10 @@ fn allowed(rule: &str, input: Input<'_>, access: BindAccess) -> Result<PathBuf, 
     if is_glob(rule) {
         return Err(RuleProblem::GlobShown);
     }
-    let Input { request, facts, .. } = input;
+    let Input { request, facts, host, .. } = input;
     let path = absolute(rule, request)?;
-    let end = real(&path, facts).ok_or(RuleProblem::Missing)?;
-    match facts.at(&path) {
+    let end = host.real(&path).ok_or(RuleProblem::Missing)?;
+    match host.at(&path) {
         PathFact::Missing | PathFact::Symlink { resolved: None, .. } => return Err(RuleProblem::Missing),
         PathFact::Special => return Err(RuleProblem::Special),
         PathFact::Sealed => return Err(RuleProblem::Sealed),
@@ -96,7 +96,7 @@ pub(super) fn put_denied(view: &mut View, input: Input<'_>) -> Result<(), Compil
         }
         let wrong = |problem| CompileError::Rule { list: DENY, rule: rule.clone(), problem };
         let path = absolute(rule, input.request).map_err(wrong)?;
-        hide(view, &path, input.facts, Protection::Files);
+        hide(view, &path, input.host, Protection::Files);
     }
     Ok(())
 }
@@ -119,11 +119,11 @@ pub(super) fn denied_globs(input: Input<'_>) -> Result<Vec<String>, CompileError
 /// A rule as globs of absolute paths.
 fn anchored(rule: &str, input: Input<'_>) -> Result<Vec<String>, RuleProblem> {
     Glob::new(rule).map_err(RuleProblem::Glob)?;
-    let Input { policy, request, facts } = input;
+    let Input { policy, request, host, .. } = input;
     if !is_glob(rule) {
         // Under the name as written, and under the name that it really has.
         let path = absolute(rule, request)?;
-        let end = real(&path, facts).filter(|end| *end != path);
+        let end = host.real(&path).filter(|end| *end != path);
         return Ok(std::iter::once(&path).chain(&end).map(|name| literal(name)).collect());
     }
     if rule.starts_with('/') {
@@ -136,7 +136,7 @@ fn anchored(rule: &str, input: Input<'_>) -> Result<Vec<String>, RuleProblem> {
     if rule.starts_with("**/") {
         for opened in policy.filesystem.read.iter().chain(&policy.filesystem.write) {
             let path = absolute(opened, request)?;
-            tops.extend(real(&path, facts).filter(|end| *end != path));
+            tops.extend(host.real(&path).filter(|end| *end != path));
             tops.push(path);
         }
     }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Input;
 use super::data::{PROC, SYSTEM, entries};
-use super::paths::{normal, real};
+use super::host::{Host, Link};
+use super::paths::normal;
 use super::view::{Node, View};
-use crate::facts::{HostFacts, PathFact};
+use crate::facts::PathFact;
 use crate::plan::BindAccess;
 use crate::report::Protection;
 
@@ -24,14 +26,15 @@ pub(super) fn survey(uses: &mut impl FnMut(&'static str)) {
 }
 
 /// Puts the system into the view.
-pub(super) fn put(view: &mut View, facts: &HostFacts) {
+pub(super) fn put(view: &mut View, input: Input<'_>) {
+    let host = input.host;
     view.put("/dev", Node::Directory { mode: 0o755 }, Protection::Files);
     for (kind, rest) in entries(SYSTEM) {
         match kind {
-            "show" => show(view, Path::new(rest), facts, Protection::Files),
-            "hide" => hide(view, Path::new(rest), facts, Protection::Files),
-            "identity" => hide(view, Path::new(rest), facts, Protection::FileVisibility),
-            "device" if *facts.at(Path::new(rest)) == PathFact::Special => {
+            "show" => show(view, Path::new(rest), host, Protection::Files),
+            "hide" => hide(view, Path::new(rest), host, Protection::Files),
+            "identity" => hide(view, Path::new(rest), host, Protection::FileVisibility),
+            "device" if *host.at(Path::new(rest)) == PathFact::Special => {
                 view.put(rest, Node::Host(BindAccess::Device), Protection::Files);
             }
             "link" => {
@@ -50,17 +53,17 @@ pub(super) fn put(view: &mut View, facts: &HostFacts) {
         }
     }
     view.put("/dev/pts", Node::DevPts, Protection::Terminal);
-    put_proc(view, facts);
+    put_proc(view, input);
 }
 
-fn put_proc(view: &mut View, facts: &HostFacts) {
+fn put_proc(view: &mut View, input: Input<'_>) {
     view.put("/proc", Node::Proc, Protection::ProcessVisibility);
     for (kind, rest) in entries(PROC) {
         let Some((whom, path)) = rest.split_once(' ') else { continue };
-        if whom == "root" && facts.uid != 0 {
+        if whom == "root" && input.facts.uid != 0 {
             continue;
         }
-        let fact = facts.at(Path::new(path));
+        let fact = input.host.at(Path::new(path));
         let directory = *fact == PathFact::Directory;
         match (kind, fact) {
             (_, PathFact::Missing) | ("hide", PathFact::Sealed) => {}
@@ -71,23 +74,20 @@ fn put_proc(view: &mut View, facts: &HostFacts) {
 }
 
 /// Shows a path of the host read-only, if it exists; a symbolic link with what it leads to.
-pub(super) fn show(view: &mut View, path: &Path, facts: &HostFacts, protection: Protection) {
-    place(view, path, facts, &Node::Host(BindAccess::ReadOnly), protection);
+pub(super) fn show(view: &mut View, path: &Path, host: &Host<'_>, protection: Protection) {
+    place(view, path, host, &Node::Host(BindAccess::ReadOnly), protection);
 }
 
 /// Puts a node of the host's at a path that exists. Where the path leads through a symbolic link, the link is put, and the
 /// node at the path's real place: were it put under both names, what is hidden under one would be seen under the other.
-pub(super) fn place(view: &mut View, path: &Path, facts: &HostFacts, node: &Node, protection: Protection) {
+pub(super) fn place(view: &mut View, path: &Path, host: &Host<'_>, node: &Node, protection: Protection) {
     // What is missing or cannot be read is not shown; what is neither file nor directory is not data.
-    if matches!(facts.at(path), PathFact::Missing | PathFact::Special | PathFact::Sealed) {
+    if matches!(host.at(path), PathFact::Missing | PathFact::Special | PathFact::Sealed) {
         return;
     }
-    let Some(end) = real(path, facts) else { return };
-    for ancestor in path.ancestors() {
-        if let PathFact::Symlink { text, resolved: Some(resolved), .. } = facts.at(ancestor) {
-            view.put(ancestor, Node::Link { text: link_text(ancestor, text, resolved) }, protection);
-            break;
-        }
+    let Some(end) = host.real(path) else { return };
+    if let Some(Link { path, text, resolved: Some(resolved) }) = host.link_to(path) {
+        view.put(path, Node::Link { text: link_text(path, text, resolved) }, protection);
     }
     view.put(end, node.clone(), protection);
 }
@@ -99,14 +99,14 @@ fn link_text(path: &Path, text: &Path, resolved: &Path) -> PathBuf {
 }
 
 /// Hides a path at its real place, where the caller could read it: a mount cannot be put on a link.
-pub(super) fn hide(view: &mut View, path: &Path, facts: &HostFacts, protection: Protection) {
-    let directory = match facts.at(path) {
+pub(super) fn hide(view: &mut View, path: &Path, host: &Host<'_>, protection: Protection) {
+    let directory = match host.at(path) {
         PathFact::Missing | PathFact::Sealed => return,
         PathFact::Directory => true,
         PathFact::Symlink { directory, .. } => *directory,
         PathFact::File | PathFact::Special => false,
     };
-    if let Some(end) = real(path, facts) {
+    if let Some(end) = host.real(path) {
         view.put(end, Node::Mask { directory }, protection);
     }
 }

@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
+use super::paths::{is_below, normal};
 use crate::plan::BindAccess;
 use crate::report::Protection;
 
@@ -71,10 +72,10 @@ impl View {
         let mut above: Vec<usize> = Vec::new();
         let mut entries = self.entries.into_iter().peekable();
         while let Some(entry) = entries.next() {
-            if entries.peek().is_some_and(|next| next.path == entry.path) {
+            if entries.peek().is_some_and(|next| next.path.as_os_str() == entry.path.as_os_str()) {
                 continue;
             }
-            while above.last().is_some_and(|&i| !entry.path.starts_with(&kept[i].path)) {
+            while above.last().is_some_and(|&i| !is_below(&entry.path, &kept[i].path)) {
                 above.pop();
             }
             if changes_something(&entry.node, above.last().map(|&i| &kept[i].node)) {
@@ -138,7 +139,7 @@ impl Settled {
                 let target = entry.path.parent().unwrap_or(&entry.path).join(text);
                 let rest = path.strip_prefix(&entry.path).unwrap_or(Path::new(""));
                 // A link that leads to a link is not followed: the survey resolves links to their end.
-                super::paths::normal(&target.join(rest)).is_some_and(|end| {
+                normal(&target.join(rest)).is_some_and(|end| {
                     self.nearest(&end).is_some_and(|at| matches!(at.node, Node::Host(_) | Node::CopyOnWrite))
                 })
             }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Input;
 use super::data::{REFUSED, entries};
 use super::error::CompileError;
+use super::paths::{is_below, is_plain};
 use super::view::{Node, View};
-use super::{Input, paths};
 use crate::facts::PathFact;
 use crate::plan::BindAccess;
 use crate::policy::WorkspaceAccess;
@@ -23,12 +24,12 @@ pub(super) fn survey(request: &Request, uses: &mut impl FnMut(PathBuf)) {
 
 /// Whether the workspace is a directory that a policy may open.
 pub(super) fn check(input: Input<'_>) -> Result<(), CompileError> {
-    let Input { request, facts, .. } = input;
+    let Input { request, facts, host, .. } = input;
     let workspace = &request.workspace;
     if let Some(reason) = too_broad(workspace, request) {
         return Err(CompileError::WorkspaceTooBroad { workspace: workspace.clone(), reason });
     }
-    if *facts.at(workspace) != PathFact::Directory {
+    if *host.at(workspace) != PathFact::Directory {
         return Err(CompileError::WorkspaceMissing(workspace.clone()));
     }
     if facts.protected.len() > MOST_PROTECTED {
@@ -42,12 +43,12 @@ pub(super) fn too_broad(directory: &Path, request: &Request) -> Option<&'static 
     if directory == request.home {
         return Some("your home directory, with everything that you keep private");
     }
-    if request.home.starts_with(directory) {
+    if is_below(&request.home, directory) {
         return Some("a directory that holds your home directory");
     }
     // The most specific entry decides, so that an exception can be made below a refused directory.
     let nearest = entries(REFUSED)
-        .filter(|(_, refused)| directory.starts_with(refused))
+        .filter(|(_, refused)| is_below(directory, Path::new(refused)))
         .max_by_key(|(_, refused)| refused.len())?;
     let (kind, refused) = nearest;
     (kind == "below" || directory == Path::new(refused)).then_some("a directory of the system")
@@ -65,14 +66,14 @@ pub(super) fn put(view: &mut View, input: Input<'_>) {
 /// Holds the protected files that exist read-only, and every `.git` that has some in place: were it renamed, another
 /// one could be put there. Where any other protected file's parent is renamed and made anew, the sweep catches it.
 pub(super) fn put_protected(view: &mut View, input: Input<'_>) {
-    let Input { request, facts, .. } = input;
+    let Input { request, facts, host, .. } = input;
     let workspace = &request.workspace;
     let git = workspace.join(".git");
-    if *facts.at(&git) == PathFact::File {
+    if *host.at(&git) == PathFact::File {
         view.put(git, Node::ReadOnly, Protection::ProtectedFiles);
     }
     for path in &facts.protected {
-        if path == workspace || !path.starts_with(workspace) || !paths::is_plain(path) {
+        if path == workspace || !is_below(path, workspace) || !is_plain(path) {
             continue;
         }
         for ancestor in path.ancestors().skip(1).take_while(|ancestor| *ancestor != workspace) {

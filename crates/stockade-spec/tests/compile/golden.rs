@@ -12,12 +12,11 @@ use crate::hosts::{furnished, plain, policy, put, request};
 fn check(name: &str, policy: &Policy, request: &Request, facts: &HostFacts) {
     let text = match compile(policy, request, facts) {
         Ok(plan) => {
-            let mut text = format!("{plan}\nenforcement:\n");
-            for line in enforcement(&plan) {
+            let lines = enforcement(&plan).into_iter().map(|line| {
                 let level = if line.level == Level::Enforced { "" } else { " (weaker)" };
-                text += &format!("  {}: {}{level}\n", line.protection, line.mechanism);
-            }
-            text
+                format!("  {}: {}{level}\n", line.protection, line.mechanism)
+            });
+            format!("{plan}\nenforcement:\n{}", lines.collect::<String>())
         }
         Err(error) => format!("refused: {error}\n"),
     };

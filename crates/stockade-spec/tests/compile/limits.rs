@@ -63,7 +63,8 @@ fn a_part_of_a_processor_needs_a_control_group_or_consent() {
 #[test]
 fn limits_with_which_nothing_runs_are_refused() {
     use stockade_spec::units::{ByteSize, Span};
-    let change: [(fn(&mut stockade_spec::policy::Limits), &str); 7] = [
+    type Change = fn(&mut stockade_spec::policy::Limits);
+    let change: [(Change, &str); 7] = [
         (|limits| limits.memory = Some(ByteSize(1024)), "4MiB"),
         (|limits| limits.milli_cpus = Some(0), "0.010"),
         (|limits| limits.processes = Some(1), "less than 2"),

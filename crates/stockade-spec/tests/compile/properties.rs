@@ -19,14 +19,22 @@ fn any_path() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A path as a policy is likely to name it, or anything.
+fn any_rule() -> impl Strategy<Value = String> {
+    prop_oneof![
+        9 => prop::sample::select(vec!["/srv/data", "~/notes", "src/x", "/data", "~/.cargo/bin", "**/.env"]).prop_map(str::to_owned),
+        1 => any_path(),
+    ]
+}
+
 fn any_fact() -> impl Strategy<Value = PathFact> {
     prop_oneof![
-        Just(PathFact::Missing),
-        Just(PathFact::File),
-        Just(PathFact::Directory),
-        Just(PathFact::Special),
-        Just(PathFact::Sealed),
-        (any_path(), proptest::option::of(any_path()), any::<bool>()).prop_map(|(text, resolved, directory)| {
+        1 => Just(PathFact::Missing),
+        4 => Just(PathFact::File),
+        8 => Just(PathFact::Directory),
+        1 => Just(PathFact::Special),
+        1 => Just(PathFact::Sealed),
+        4 => (any_path(), proptest::option::of(any_path()), any::<bool>()).prop_map(|(text, resolved, directory)| {
             PathFact::Symlink { text: text.into(), resolved: resolved.map(PathBuf::from), directory }
         }),
     ]
@@ -39,15 +47,19 @@ fn any_facts(policy: Policy, request: Request) -> impl Strategy<Value = HostFact
     (
         proptest::collection::vec(any_fact(), count),
         proptest::collection::vec(any_path().prop_map(PathBuf::from), 0..8),
-        (any::<bool>(), 0..12_u32, 0..8_u32, (3..8_u32, 0..30_u32), any::<bool>()),
+        (any::<bool>(), 0..12_u32, 0..8_u32, (3..8_u32, 0..30_u32), prop::bool::weighted(0.9)),
     )
         .prop_map(move |(facts, protected, (userns, uid, abi, version, notify))| {
             let mut host = furnished();
             host.paths.extend(surveyed.iter().cloned().zip(facts));
-            host.protected = protected;
+            host.paths.insert(request.workspace.clone(), PathFact::Directory);
+            host.protected = protected
+                .into_iter()
+                .map(|path| request.workspace.join(path.strip_prefix("/").unwrap_or(&path)))
+                .collect();
             host.uid = uid;
             host.kernel.landlock_abi = abi;
-            host.kernel.version = version;
+            host.kernel.version = if abi > 2 { (6, 12) } else { version };
             host.kernel.seccomp_notify = notify;
             host.user_namespaces =
                 if userns { Availability::Available } else { Availability::Blocked(Obstacle::NotInKernel) };
@@ -56,8 +68,8 @@ fn any_facts(policy: Policy, request: Request) -> impl Strategy<Value = HostFact
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let paths = || proptest::collection::vec(any_path(), 0..4);
-    (paths(), paths(), paths(), any::<bool>()).prop_map(|(read, write, deny, accept)| {
+    let paths = |most| proptest::collection::vec(any_rule(), 0..most);
+    (paths(2), paths(2), paths(4), prop::bool::weighted(0.8)).prop_map(|(read, write, deny, accept)| {
         let mut policy = policy("");
         policy.filesystem.read = read;
         policy.filesystem.write = write;
@@ -142,4 +154,17 @@ proptest! {
             prop_assert!(deny.iter().any(|glob| glob.ends_with(bare) || rule.contains('.')), "{} in {:?}", rule, deny);
         }
     }
+}
+
+#[test]
+fn enough_of_the_made_up_inputs_compile() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let compiled = (0..200).filter(|_| {
+        let (policy, request, facts) = any_input().new_tree(&mut runner).expect("an input").current();
+        compile(&policy, &request, &facts).is_ok()
+    });
+    let compiled = compiled.count();
+    assert!(compiled >= 20, "the properties say little: {compiled} of 200 compile");
 }

@@ -138,7 +138,8 @@ fn workspaces_that_are_too_broad_are_refused() {
 
 #[test]
 fn requests_that_make_no_sense_are_refused() {
-    let change: [(fn(&mut stockade_spec::Request), &str); 7] = [
+    type Change = fn(&mut stockade_spec::Request);
+    let change: [(Change, &str); 7] = [
         (|request| request.command.clear(), "no command"),
         (|request| request.command[0].clear(), "no command"),
         (|request| request.workspace = "work".into(), "workspace"),
