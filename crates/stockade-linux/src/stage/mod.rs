@@ -54,10 +54,13 @@ impl<'p> Stage<'p> {
 
     /// Carries out the plan's steps, starts the command and becomes init. Never returns.
     pub(crate) fn run(mut self) -> ! {
-        if crate::limits::join(&self.cgroups).is_err() {
+        // Closed before the step that closes every other descriptor does it behind their owner's back.
+        let cgroups = std::mem::take(&mut self.cgroups);
+        if crate::limits::join(&cgroups).is_err() {
             // The supervisor sees the channel close, and refuses to call this a launch.
             crate::sys::clone::exit_now(1);
         }
+        drop(cgroups);
         let steps: Vec<usize> = self.steps().collect();
         // The domain and the filter are the command's own: init needs neither, having no privilege left and running
         // nothing else, and signals from the command cannot leave its domain to reach init.
@@ -66,7 +69,6 @@ impl<'p> Stage<'p> {
         match self.start(&own) {
             Ok((command, children)) => {
                 drop(self.view);
-                drop(self.cgroups);
                 init::run(self.plan, &self.channel, command, &children)
             }
             Err(Failure { errno, .. }) => {
