@@ -5,7 +5,7 @@ use super::layer::Layer;
 use super::layers;
 use super::overrides::Overrides;
 use super::profiles::{DEFAULT_PROFILE, profile_text};
-use super::text::{self, Findings};
+use super::text::{self, Problems};
 use super::{EnvironmentPolicy, FilesystemPolicy, KernelPolicy, Limits, NetworkPolicy, Policy};
 
 /// Reads and merges: the built-in profile, then `layers` (weakest first), then `overrides`, and last what `workspace`
@@ -70,7 +70,7 @@ fn gather((layer, found): (Layer, Vec<Diagnostic>), wrong: &mut Vec<Diagnostic>)
 }
 
 fn narrow(policy: &mut Policy, source: Source<'_>, layer: Layer) -> Result<(), Vec<Diagnostic>> {
-    let mut problems = Findings::new(source);
+    let mut problems = Problems::new(source);
     layers::narrow(policy, layer, &mut problems);
     let wrong = problems.finish();
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }

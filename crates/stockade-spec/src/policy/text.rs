@@ -11,9 +11,8 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Fault, Source};
 use super::layer::Layer;
-use problems::Problems;
 
-pub(super) use problems::Problems as Findings;
+pub(super) use problems::Problems;
 #[cfg(test)]
 pub(super) use sections::SECTIONS;
 

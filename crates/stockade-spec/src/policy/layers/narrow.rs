@@ -4,12 +4,12 @@ use super::trusted::{add, add_text};
 use crate::policy::diagnostic::{Fault, quoted};
 use crate::policy::endpoint::EndpointRule;
 use crate::policy::layer::{EnvironmentLayer, Field, FilesystemLayer, Layer, LimitsLayer, List, NetworkLayer};
-use crate::policy::text::Findings;
+use crate::policy::text::Problems;
 use crate::policy::{FilesystemPolicy, Limits, NetworkPolicy, Policy, WorkspaceAccess};
 use crate::tier::Tier;
 
 /// Narrows `policy` by the workspace's layer, and reports everything in it that would widen.
-pub(in crate::policy) fn narrow(policy: &mut Policy, layer: Layer, problems: &mut Findings<'_>) {
+pub(in crate::policy) fn narrow(policy: &mut Policy, layer: Layer, problems: &mut Problems<'_>) {
     if let Some(extends) = layer.extends {
         problems.report(extends.span, widening("choose a profile", "--profile, or `extends` in your own policy"));
     }
@@ -42,7 +42,7 @@ fn widening(what: &str, remedy: &str) -> Fault {
 
 /// Paths must be the very ones that a trusted layer names. One below would do for a plain directory, but the code may have
 /// put a link in its place.
-fn narrow_files(policy: &mut FilesystemPolicy, layer: FilesystemLayer, problems: &mut Findings<'_>) {
+fn narrow_files(policy: &mut FilesystemPolicy, layer: FilesystemLayer, problems: &mut Problems<'_>) {
     let (read, write) = (policy.read.clone(), policy.write.clone());
     let readable = |path: &String| read.contains(path) || write.contains(path);
     take(&mut policy.read, layer.read, problems, "allow reading", "--read", readable);
@@ -59,7 +59,7 @@ fn narrow_files(policy: &mut FilesystemPolicy, layer: FilesystemLayer, problems:
     }
 }
 
-fn narrow_network(policy: &mut NetworkPolicy, layer: NetworkLayer, problems: &mut Findings<'_>) {
+fn narrow_network(policy: &mut NetworkPolicy, layer: NetworkLayer, problems: &mut Problems<'_>) {
     let outer: Vec<EndpointRule> = policy.allow.iter().filter_map(|rule| rule.parse().ok()).collect();
     take_text(&mut policy.allow, layer.allow, problems, "allow connecting to", "--allow", |inner| {
         outer.iter().any(|rule| rule.covers(inner))
@@ -82,7 +82,7 @@ fn narrow_limits(policy: &mut Limits, layer: LimitsLayer) {
     smaller(&mut policy.output, layer.output);
 }
 
-fn narrow_environment(pass: &mut Vec<String>, layer: EnvironmentLayer, problems: &mut Findings<'_>) {
+fn narrow_environment(pass: &mut Vec<String>, layer: EnvironmentLayer, problems: &mut Problems<'_>) {
     let passed = pass.clone();
     take(pass, layer.pass, problems, "pass", "--env", |name| passed.contains(name));
     for variable in layer.set.into_iter().flatten() {
@@ -91,7 +91,7 @@ fn narrow_environment(pass: &mut Vec<String>, layer: EnvironmentLayer, problems:
     }
 }
 
-fn narrow_nested(nested: &mut bool, layer: Field<bool>, problems: &mut Findings<'_>) {
+fn narrow_nested(nested: &mut bool, layer: Field<bool>, problems: &mut Problems<'_>) {
     match layer {
         Some(wanted) if wanted.value && !*nested => {
             let remedy = "`nested-namespaces = true` in your own policy";
@@ -102,7 +102,7 @@ fn narrow_nested(nested: &mut bool, layer: Field<bool>, problems: &mut Findings<
     }
 }
 
-fn narrow_isolation(isolation: &mut Option<Tier>, layer: Field<Option<Tier>>, problems: &mut Findings<'_>) {
+fn narrow_isolation(isolation: &mut Option<Tier>, layer: Field<Option<Tier>>, problems: &mut Problems<'_>) {
     match layer {
         Some(wanted) if strictness(wanted.value) < strictness(*isolation) => {
             problems.report(wanted.span, widening("choose a weaker isolation", "--isolation"));
@@ -131,7 +131,7 @@ fn smaller<T: Ord + Copy>(current: &mut Option<T>, layer: Field<T>) {
 fn take<T: PartialEq + ToString>(
     list: &mut Vec<T>,
     layer: List<T>,
-    problems: &mut Findings<'_>,
+    problems: &mut Problems<'_>,
     verb: &str,
     option: &str,
     allowed: impl Fn(&T) -> bool,
@@ -146,7 +146,7 @@ fn take<T: PartialEq + ToString>(
 fn take_text<T: ToString>(
     list: &mut Vec<String>,
     layer: List<T>,
-    problems: &mut Findings<'_>,
+    problems: &mut Problems<'_>,
     verb: &str,
     option: &str,
     allowed: impl Fn(&T) -> bool,
@@ -159,7 +159,7 @@ fn take_text<T: ToString>(
 
 fn allowed_only<T: ToString>(
     layer: List<T>,
-    problems: &mut Findings<'_>,
+    problems: &mut Problems<'_>,
     verb: &str,
     option: &str,
     allowed: impl Fn(&T) -> bool,
