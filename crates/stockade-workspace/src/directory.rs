@@ -83,7 +83,8 @@ pub(crate) fn own_status(fd: BorrowedFd<'_>) -> Result<Statx> {
 /// Changes the permission bits of exactly the file that is open, which may be open as a mere path (`O_PATH`).
 pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    rustix::fs::chmod(path, mode)
+    // The file is open, so what is missing can only be `/proc`; a missing file would be taken for one that has gone.
+    rustix::fs::chmod(path, mode).map_err(|error| if error == Errno::NOENT { Errno::NOSYS } else { error })
 }
 
 /// Opens whatever lies at `name` as a mere path, which needs no permission on it. A link is opened itself.

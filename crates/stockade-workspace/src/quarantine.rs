@@ -42,6 +42,8 @@ pub struct Quarantine {
     id: String,
     record: Option<Record>,
     items: u32,
+    /// Why the last file that was put away is not in the manifest.
+    unrecorded: Option<QuarantineError>,
 }
 
 /// What is to be put away.
@@ -55,6 +57,13 @@ pub(crate) struct Catch<'a> {
     pub(crate) reason: Reason,
 }
 
+/// What came of moving a file to the quarantine.
+enum Moved {
+    To(Kept),
+    Gone,
+    No,
+}
+
 impl Quarantine {
     /// Names the quarantine of the run that [`Before`] was taken for.
     #[must_use]
@@ -64,7 +73,7 @@ impl Quarantine {
     }
 
     pub(crate) fn with_id(state: &StateDirectory, before: &Before, id: String) -> Self {
-        Self { state: state.clone(), workspace: before.workspace.clone(), id, record: None, items: 0 }
+        Self { state: state.clone(), workspace: before.workspace.clone(), id, record: None, items: 0, unrecorded: None }
     }
 
     /// Its name, for [`restore`].
@@ -73,42 +82,53 @@ impl Quarantine {
         &self.id
     }
 
-    /// Puts one file away; `None` when it is gone by now.
+    /// Why the file that [`Self::take`] has just put away could not be written down, where it could not.
+    pub(crate) fn take_unrecorded(&mut self) -> Option<QuarantineError> {
+        self.unrecorded.take()
+    }
+
+    /// Puts one file away; `None` when it is gone by now. A state directory that cannot be used does not keep it from being
+    /// renamed where it lies.
     pub(crate) fn take(&mut self, catch: &Catch<'_>) -> Result<Option<Kept>, QuarantineError> {
-        let (parents, name) = directory::split(catch.path);
-        let failed = |operation| move |source| QuarantineError::Move { operation, path: to_path(catch.path), source };
-        let name = directory::c_name(name).map_err(failed("name"))?;
+        let (_, name) = directory::split(catch.path);
+        let failed = |source| QuarantineError::Move { operation: "rename", path: to_path(catch.path), source };
+        let name = directory::c_name(name).map_err(failed)?;
         self.items += 1;
-        if self.items > MAX_ITEMS || catch.path.len() > MAX_PATH {
-            return set_aside(catch, &name, &self.id).map_err(failed("rename"));
+        let has_room = self.items <= MAX_ITEMS && catch.path.len() <= MAX_PATH;
+        let moved = if has_room { self.move_in(catch, &name) } else { Ok(Moved::No) };
+        match moved {
+            Ok(Moved::To(kept)) => return Ok(Some(kept)),
+            Ok(Moved::Gone) => return Ok(None),
+            Ok(Moved::No) => {}
+            Err(error) => self.unrecorded = Some(error),
         }
-        for round in 0..MAX_ROUNDS {
+        let kept = set_aside(catch, &name, &self.id).map_err(failed)?;
+        if let Some(kept) = kept.as_ref().filter(|_| has_room && self.unrecorded.is_none()) {
             let number = self.items;
-            let record = self.record()?;
-            let target = record.make_directory(round, parents)?;
-            match directory::status(target.as_fd(), &name) {
-                Err(Errno::NOENT) => {}
-                _ => continue,
+            self.unrecorded = self.record().and_then(|record| record.write(number, catch, kept)).err();
+        }
+        Ok(kept)
+    }
+
+    /// Moves a file into the quarantine, having written it down.
+    fn move_in(&mut self, catch: &Catch<'_>, name: &CString) -> Result<Moved, QuarantineError> {
+        let number = self.items;
+        let record = self.record()?;
+        for round in 0..MAX_ROUNDS {
+            let target = record.make_directory(round, directory::split(catch.path).0)?;
+            if !matches!(directory::status(target.as_fd(), name), Err(Errno::NOENT)) {
+                continue;
             }
             let kept = Kept::Quarantine(record.path().join(round.to_string()).join(to_path(catch.path)));
             record.write(number, catch, &kept)?;
-            return match move_away(catch, &name, target.as_fd()) {
-                Ok(()) => Ok(Some(kept)),
-                Err(Errno::NOENT) => Ok(None),
-                Err(_) => self.set_aside(catch, &name),
-            };
+            return Ok(match move_away(catch, name, target.as_fd()) {
+                Ok(()) => Moved::To(kept),
+                Err(Errno::NOENT) => Moved::Gone,
+                // Too large to copy, of a kind that cannot be copied, or no room: it can still be renamed.
+                Err(_) => Moved::No,
+            });
         }
-        self.set_aside(catch, &name)
-    }
-
-    fn set_aside(&mut self, catch: &Catch<'_>, name: &CString) -> Result<Option<Kept>, QuarantineError> {
-        let failed = |source| QuarantineError::Move { operation: "rename", path: to_path(catch.path), source };
-        let kept = set_aside(catch, name, &self.id).map_err(failed)?;
-        if let Some(kept) = &kept {
-            let number = self.items;
-            self.record()?.write(number, catch, kept)?;
-        }
-        Ok(kept)
+        Ok(Moved::No)
     }
 
     fn record(&mut self) -> Result<&mut Record, QuarantineError> {

@@ -121,16 +121,17 @@ impl<'a> Sweeper<'a> {
     }
 
     fn put_away(&mut self, catch: &Catch<'_>) {
+        let path = to_path(catch.path);
         match self.quarantine.take(catch) {
-            Ok(Some(kept)) => self.note(Finding::PutAway {
-                path: to_path(catch.path),
-                rule: catch.rule.to_owned(),
-                reason: catch.reason,
-                mode: catch.identity.mode,
-                kept,
-            }),
+            Ok(Some(kept)) => {
+                let (rule, reason, mode) = (catch.rule.to_owned(), catch.reason, catch.identity.mode);
+                self.note(Finding::PutAway { path: path.clone(), rule, reason, mode, kept });
+            }
             Ok(None) => {}
-            Err(error) => self.fail(Failure { path: to_path(catch.path), error }),
+            Err(error) => self.fail(Failure { path: path.clone(), error }),
+        }
+        if let Some(error) = self.quarantine.take_unrecorded() {
+            self.fail(Failure { path, error });
         }
     }
 

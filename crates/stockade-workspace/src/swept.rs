@@ -71,7 +71,8 @@ pub struct Failure {
 pub struct Swept {
     /// What was found.
     pub findings: Vec<Finding>,
-    /// What could not be put away, and is still there.
+    /// What could not be done. A file that is also among the findings was put away but not written down, so that it has to
+    /// be put back by hand; any other is still where it was.
     pub failures: Vec<Failure>,
     /// Directories that could not be entered, relative to the workspace.
     pub closed: Vec<PathBuf>,

@@ -128,6 +128,20 @@ fn other_file_systems_get_copies_and_what_cannot_be_copied_is_renamed() {
 }
 
 #[test]
+fn without_a_state_directory_files_are_renamed_where_they_lie() {
+    let place = Place::new();
+    let file = place.file("file", "");
+    let state = StateDirectory::new(&file.join("state")).expect("absolute");
+    let before = place.before();
+    place.file("a/.envrc", "planted");
+    let mut quarantine = Quarantine::new(&state, &before);
+    let swept = sweep(&before, &place.rules, &HELD, &mut quarantine);
+    let [Finding::PutAway { kept: Kept::Beside(kept), .. }] = &swept.findings[..] else { panic!("{swept:?}") };
+    assert!(place.exists(kept) && !place.exists("a/.envrc"));
+    assert_eq!(swept.failures.len(), 1, "that it is not written down is told");
+}
+
+#[test]
 fn swapping_directories_for_links_during_sweeps_reaches_nothing_outside() {
     let place = Place::new();
     let outside = place.workspace.parent().expect("a parent").join("outside");
