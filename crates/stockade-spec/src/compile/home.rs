@@ -17,24 +17,26 @@ pub(super) const GIT_CONFIGURATION: &str = ".gitconfig";
 
 /// The paths whose existence matters: also the directories on the way to them, since one may be a symbolic link.
 pub(super) fn survey(request: &Request, uses: &mut impl FnMut(PathBuf)) {
-    let mut last = PathBuf::new();
-    let mut way_to = |path: PathBuf| {
-        for ancestor in path.ancestors().skip(1).take_while(|ancestor| *ancestor != request.home) {
-            if *ancestor != last {
-                uses(ancestor.to_path_buf());
-            }
-        }
-        if let Some(parent) = path.parent() {
-            last = parent.to_path_buf();
-        }
-        uses(path);
-    };
+    let mut on_the_way = "";
     for (kind, below) in entries(HOME) {
-        if matches!(kind, "show" | "cache" | "secret" | "part") {
-            way_to(request.home.join(below));
+        if !matches!(kind, "show" | "cache" | "secret" | "part") {
+            continue;
         }
+        let parent = below.rsplit_once('/').map_or("", |(parent, _)| parent);
+        if parent != on_the_way {
+            on_the_way = parent;
+            for (end, _) in parent.match_indices('/') {
+                uses(request.home.join(&parent[..end]));
+            }
+            uses(request.home.join(parent));
+        }
+        uses(request.home.join(below));
     }
-    path_directories(request).for_each(way_to);
+    for directory in path_directories(request) {
+        let above = directory.ancestors().skip(1).take_while(|above| above.as_os_str() != request.home.as_os_str());
+        above.for_each(|above| uses(above.to_path_buf()));
+        uses(directory);
+    }
 }
 
 /// Puts the home into the view.

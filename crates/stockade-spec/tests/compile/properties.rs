@@ -20,11 +20,8 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 /// A path as a policy is likely to name it, or anything.
-fn any_rule() -> impl Strategy<Value = String> {
-    prop_oneof![
-        9 => prop::sample::select(vec!["/srv/data", "~/notes", "src/x", "/data", "~/.cargo/bin", "**/.env"]).prop_map(str::to_owned),
-        1 => any_path(),
-    ]
+fn any_rule(likely: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop_oneof![19 => prop::sample::select(likely).prop_map(str::to_owned), 1 => any_path()]
 }
 
 fn any_fact() -> impl Strategy<Value = PathFact> {
@@ -68,18 +65,22 @@ fn any_facts(policy: Policy, request: Request) -> impl Strategy<Value = HostFact
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
-    let paths = |most| proptest::collection::vec(any_rule(), 0..most);
-    (paths(2), paths(2), paths(4), prop::bool::weighted(0.8)).prop_map(|(read, write, deny, accept)| {
-        let mut policy = policy("");
-        policy.filesystem.read = read;
-        policy.filesystem.write = write;
-        policy.filesystem.deny = deny;
-        if accept {
-            let all = stockade_spec::report::Protection::ALL.iter();
-            policy.accept_degraded = all.map(|protection| protection.name().to_owned()).collect();
-        }
-        policy
-    })
+    const PATHS: &[&str] = &["/srv/data", "~/notes", "src/x", "/data", "~/.cargo/bin"];
+    const DENIED: &[&str] = &["/srv/data/x", "~/notes", "src/", "**/.env", "~/.cargo/*", "/data"];
+    let paths = |likely, most| proptest::collection::vec(any_rule(likely), 0..most);
+    (paths(PATHS, 2), paths(PATHS, 2), paths(DENIED, 4), prop::bool::weighted(0.8)).prop_map(
+        |(read, write, deny, accept)| {
+            let mut policy = policy("");
+            policy.filesystem.read = read;
+            policy.filesystem.write = write;
+            policy.filesystem.deny = deny;
+            if accept {
+                let all = stockade_spec::report::Protection::ALL.iter();
+                policy.accept_degraded = all.map(|protection| protection.name().to_owned()).collect();
+            }
+            policy
+        },
+    )
 }
 
 fn any_request() -> impl Strategy<Value = Request> {
