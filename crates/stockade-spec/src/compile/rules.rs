@@ -77,7 +77,7 @@ fn allowed(rule: &str, input: Input<'_>, access: BindAccess) -> Result<PathBuf, 
 }
 
 /// Why a directory cannot be shown as a whole; `None` where it can.
-fn unreadable(path: &Path, request: &Request) -> Option<&'static str> {
+pub(super) fn unreadable(path: &Path, request: &Request) -> Option<&'static str> {
     if path == Path::new("/") {
         return Some("the root directory");
     }

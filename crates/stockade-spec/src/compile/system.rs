@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::Input;
 use super::data::{PROC, SYSTEM, entries};
 use super::host::{Host, Link};
-use super::paths::normal;
+use super::paths::{is_below, normal};
+use super::rules::unreadable;
 use super::view::{Node, View};
 use crate::facts::PathFact;
 use crate::plan::BindAccess;
@@ -31,7 +32,9 @@ pub(super) fn put(view: &mut View, input: Input<'_>) {
     view.put("/dev", Node::Directory { mode: 0o755 }, Protection::Files);
     for (kind, rest) in entries(SYSTEM) {
         match kind {
-            "show" => show(view, Path::new(rest), host, Protection::Files),
+            "show" if leads_nowhere_broad(Path::new(rest), input) => {
+                place(view, Path::new(rest), host, &Node::Host(BindAccess::ReadOnly), Protection::Files);
+            }
             "hide" => hide(view, Path::new(rest), host, Protection::Files),
             "identity" => hide(view, Path::new(rest), host, Protection::FileVisibility),
             "device" if *host.at(Path::new(rest)) == PathFact::Special => {
@@ -73,9 +76,15 @@ fn put_proc(view: &mut View, input: Input<'_>) {
     }
 }
 
-/// Shows a path of the host read-only, if it exists; a symbolic link with what it leads to.
-pub(super) fn show(view: &mut View, path: &Path, host: &Host<'_>, protection: Protection) {
-    place(view, path, host, &Node::Host(BindAccess::ReadOnly), protection);
+/// Whether an entry is what it is called, or a link to something as narrow: one that leads to the root, to a directory
+/// that holds home, or into home is not followed.
+fn leads_nowhere_broad(path: &Path, input: Input<'_>) -> bool {
+    let Input { request, host, .. } = input;
+    let elsewhere = host.link_to(path).and_then(|_| host.real(path));
+    elsewhere.is_none_or(|end| {
+        let home = is_below(&request.home, &end) || is_below(&end, &request.home);
+        !home && unreadable(&end, request).is_none()
+    })
 }
 
 /// Puts a node of the host's at a path that exists. Where the path leads through a symbolic link, the link is put, and the

@@ -161,3 +161,19 @@ fn directories_come_before_what_lies_below_them() {
     };
     assert_eq!(plan.steps.iter().filter(writable).count(), 1);
 }
+
+#[test]
+fn a_link_opens_neither_home_nor_credentials_nor_the_root() {
+    for end in ["/", "/home", HOME, "/home/ada/.ssh", "/home/ada/.config"] {
+        let mut facts = plain();
+        for link in ["/opt", "/home/ada/.pyenv", "/home/ada/.cargo"] {
+            put(&mut facts, link, link_to(end, end, true));
+        }
+        let plan = plan("", &facts);
+        for step in &plan.steps {
+            if let Operation::Bind { source, .. } | Operation::CopyOnWrite { source, .. } = &step.operation {
+                assert_ne!(source, Path::new(end));
+            }
+        }
+    }
+}
