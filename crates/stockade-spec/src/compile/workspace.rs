@@ -73,10 +73,9 @@ pub(super) fn put_protected(view: &mut View, input: Input<'_>) {
         view.put(git, Node::ReadOnly, Protection::ProtectedFiles);
     }
     for path in &facts.protected {
-        if path == workspace || !is_plain(path) {
+        if path == workspace || !is_below(path, workspace) || !is_plain(path) {
             continue;
         }
-        // What is not shown, or not writable at any rate, is left out when the view is settled.
         for ancestor in path.ancestors().skip(1).take_while(|ancestor| *ancestor != workspace) {
             if ancestor.file_name().is_some_and(|name| name == ".git") {
                 view.put(ancestor, Node::Pin, Protection::ProtectedFiles);
