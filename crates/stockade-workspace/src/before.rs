@@ -91,8 +91,18 @@ impl Visitor for Collector {
         Ok(())
     }
 
-    fn closed(&mut self, _: BorrowedFd<'_>, _: &CStr, _: &[u8], _: Errno) -> Option<OwnedFd> {
-        None
+    /// What the caller may not enter, the command may not either. Anything else would leave protected files unknown.
+    fn closed(
+        &mut self,
+        _: Option<BorrowedFd<'_>>,
+        _: &CStr,
+        path: &[u8],
+        source: Errno,
+    ) -> Result<Option<OwnedFd>, ScanError> {
+        match source {
+            Errno::ACCESS | Errno::PERM | Errno::NOENT => Ok(None),
+            source => Err(ScanError::Read { path: to_path(path), source }),
+        }
     }
 }
 

@@ -262,8 +262,17 @@ impl Visitor for Sweeper<'_> {
         }
     }
 
-    fn closed(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8], error: Errno) -> Option<OwnedFd> {
-        let opened = if error == Errno::ACCESS { self.open_closed(dir, name, path) } else { Err(error) };
+    fn closed(
+        &mut self,
+        parent: Option<BorrowedFd<'_>>,
+        name: &CStr,
+        path: &[u8],
+        error: Errno,
+    ) -> Result<Option<OwnedFd>, ScanError> {
+        let opened = match parent.filter(|_| error == Errno::ACCESS) {
+            Some(parent) => self.open_closed(parent, name, path),
+            None => Err(error),
+        };
         if opened.is_err() {
             if self.swept.closed.len() < MAX_LISTED {
                 self.swept.closed.push(to_path(path));
@@ -271,6 +280,6 @@ impl Visitor for Sweeper<'_> {
                 self.swept.unlisted += 1;
             }
         }
-        opened.ok()
+        Ok(opened.ok())
     }
 }

@@ -30,14 +30,21 @@ pub(crate) trait Visitor {
     /// A regular file was seen.
     fn file(&mut self, _dir: BorrowedFd<'_>, _path: &[u8], _name: &CStr) {}
 
-    /// A directory could not be entered. Gives its descriptor where the visitor could open it after all.
-    fn closed(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8], error: Errno) -> Option<OwnedFd>;
+    /// A directory could not be entered. Gives its descriptor where the visitor could open it after all. `parent` is `None`
+    /// where not even the directory above could be opened again.
+    fn closed(
+        &mut self,
+        parent: Option<BorrowedFd<'_>>,
+        name: &CStr,
+        path: &[u8],
+        error: Errno,
+    ) -> Result<Option<OwnedFd>, ScanError>;
 }
 
 /// A directory with subdirectories that wait.
 struct Frame<'r> {
-    /// `None` while it is closed to save descriptors.
-    fd: Option<OwnedFd>,
+    /// `AGAIN` while it is closed to save descriptors; another error when it could not be opened again.
+    fd: Result<OwnedFd, Errno>,
     cursor: Cursor<'r>,
     /// Names, each with its NUL.
     waiting: Vec<u8>,
@@ -106,7 +113,7 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
         }
         if !listing.subdirectories.is_empty() {
             let path_length = self.path.len();
-            let frame = Frame { fd: Some(fd), cursor, waiting: listing.subdirectories, next: 0, path_length };
+            let frame = Frame { fd: Ok(fd), cursor, waiting: listing.subdirectories, next: 0, path_length };
             self.frames.push(frame);
             self.close_oldest();
         }
@@ -115,7 +122,7 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
 
     fn close_oldest(&mut self) {
         while self.frames.len() - self.closed > MAX_OPEN {
-            self.frames[self.closed].fd = None;
+            self.frames[self.closed].fd = Err(Errno::AGAIN);
             self.closed += 1;
         }
     }
@@ -133,15 +140,14 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
             self.path.push(b'/');
         }
         self.path.extend_from_slice(name.to_bytes());
-        let Some(parent) = &frame.fd else {
-            self.pop();
-            return Ok(true);
-        };
-        let opened = match directory::open_child(parent.as_fd(), &name) {
-            Ok(fd) => Some(fd),
-            // Gone, or on a file system that the kernel makes up, or no longer a directory.
-            Err(Errno::NOENT | Errno::XDEV | Errno::NOTDIR | Errno::LOOP) => None,
-            Err(error) => self.visitor.closed(parent.as_fd(), &name, &self.path, error),
+        let opened = match &frame.fd {
+            Ok(parent) => match directory::open_child(parent.as_fd(), &name) {
+                Ok(fd) => Some(fd),
+                // Gone, or on a file system that the kernel makes up, or no longer a directory.
+                Err(Errno::NOENT | Errno::XDEV | Errno::NOTDIR | Errno::LOOP) => None,
+                Err(error) => self.visitor.closed(Some(parent.as_fd()), &name, &self.path, error)?,
+            },
+            Err(error) => self.visitor.closed(None, &name, &self.path, *error)?,
         };
         let cursor = frame.cursor.enter(OsStr::from_bytes(name.to_bytes()));
         // A directory with nothing left waiting is let go before its last child, so that a deep chain costs nothing.
@@ -173,9 +179,10 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
         let mut from: Option<(OwnedFd, usize)> = None;
         for frame in &mut self.frames[self.closed..] {
             let (start, done) = from.as_ref().map_or((self.root, 0), |(fd, done)| (fd.as_fd(), *done));
-            let Ok(fd) = directory::open_below(start, &path[done..frame.path_length]) else { continue };
-            from = fd.try_clone().ok().map(|copy| (copy, frame.path_length));
-            frame.fd = Some(fd);
+            frame.fd = directory::open_below(start, &path[done..frame.path_length]);
+            if let Ok(fd) = &frame.fd {
+                from = fd.try_clone().ok().map(|copy| (copy, frame.path_length));
+            }
         }
     }
 }

@@ -12,17 +12,22 @@ use rustix::fs::{CWD, Mode, OFlags};
 use stockade_workspace::{Before, Finding, Kept, Quarantine, StateDirectory, list, restore, scan, sweep};
 use support::{HELD, Place, put_away};
 
-/// Makes directories one in another, deeper than any path may be long, with a sibling at each level.
+/// Makes directories one in another, deeper than any path may be long, with a sibling at each level: before it in the order
+/// of the file system at one level, after it at the next.
 fn deep(workspace: &Path, levels: usize) {
     let mut dir = rustix::fs::open(workspace, OFlags::DIRECTORY, Mode::empty()).expect("the workspace");
-    for _ in 0..levels {
-        for name in ["d", "sibling"] {
+    for level in 0..levels {
+        for name in ["d", "e"] {
             rustix::fs::mkdirat(&dir, name, Mode::RWXU).expect("made");
         }
-        dir = rustix::fs::openat(&dir, "d", OFlags::DIRECTORY, Mode::empty()).expect("opened");
+        dir = rustix::fs::openat(&dir, ["d", "e"][level % 2], OFlags::DIRECTORY, Mode::empty()).expect("opened");
     }
     let flags = OFlags::CREATE | OFlags::WRONLY;
     rustix::fs::openat(&dir, ".envrc", flags, Mode::RUSR).expect("a file");
+    // Not on the way down: one of these is entered only once the whole depth is behind the walk.
+    for path in ["e/.husky", "d/d/.husky"] {
+        fs::create_dir(workspace.join(path)).expect("made");
+    }
 }
 
 /// For root, who may open anything: runs one test of this program again, without capabilities.
@@ -48,10 +53,16 @@ fn ten_thousand_levels_hide_nothing() {
     let few = rustix::process::Rlimit { current: Some(400), ..limit };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, few).expect("fewer descriptors than levels");
     let swept = place.sweep(&before, &HELD);
-    let [Finding::PutAway { path, kept: Kept::Beside(_), .. }] = &swept.findings[..] else {
-        panic!("{:?}", swept.findings.len())
-    };
-    assert_eq!(path.components().count(), 10_001);
+    let mut levels: Vec<usize> = swept
+        .findings
+        .iter()
+        .map(|finding| match finding {
+            Finding::PutAway { path, .. } => path.components().count(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    levels.sort_unstable();
+    assert_eq!((levels, &swept.closed[..]), (vec![2, 3, 10_001], &[][..]));
     assert!(place.sweep(&before, &HELD).findings.is_empty());
     // The standard library's removal holds a descriptor for each level.
     let removed = Command::new("rm").arg("-rf").arg(place.workspace.join("d")).status().expect("rm");
