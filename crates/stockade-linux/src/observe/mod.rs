@@ -75,6 +75,9 @@ pub enum ObserveError {
     /// A rule of the plan is no glob.
     #[error("the plan holds a path rule that cannot be read: {0}")]
     Rule(#[from] stockade_spec::glob::GlobError),
+    /// The supervisor's own file mode creation mask cannot be read.
+    #[error("cannot read the supervisor's umask from /proc: {0}; is /proc mounted?")]
+    Umask(#[source] io::Error),
     /// The supervisor's own capabilities cannot be read.
     #[error("cannot read the supervisor's capabilities: {0}")]
     Capabilities(#[source] io::Error),
@@ -172,7 +175,6 @@ impl Observer {
             Kind::Connect => network::connect(self, &asker, log),
             Kind::Bind => network::bind(self, &asker, log),
             Kind::SendTo => network::send_to(self, &asker, log),
-            Kind::SendMessage => network::send_message(self, &asker, log),
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
             Kind::Socket => {

@@ -17,15 +17,9 @@ use super::asker::Asker;
 use super::{Answer, Observer, sockets};
 use crate::denials::{Attempt, DenialLog};
 
-/// The address that a call names, with the bytes that say so.
-pub(super) struct Named {
-    pub(super) address: Address,
-    pub(super) bytes: Vec<u8>,
-}
-
 pub(super) fn connect(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
     match read_address(asker, 1, 2) {
-        Ok(named) => reach(observer, asker, "connect", &named, log),
+        Ok(address) => reach(observer, asker, "connect", &address, log),
         Err(error) => Answer::Fail(error),
     }
 }
@@ -33,22 +27,13 @@ pub(super) fn connect(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLo
 pub(super) fn send_to(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
     match (observer.network, read_address(asker, 4, 5)) {
         (_, Err(error)) => Answer::Fail(error),
-        (NetworkFilter::Private, Ok(named)) => reach(observer, asker, "sendto", &named, log),
-        (NetworkFilter::UnixOnly, Ok(named)) => send_by_connected(asker, "sendto", &named.address, log),
-    }
-}
-
-/// Messages name their address in memory, twice removed. Connected Unix sockets ignore it, and datagram ones cannot be
-/// made where this is asked.
-pub(super) fn send_message(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
-    match observer.network {
-        NetworkFilter::Private => Answer::Continue,
-        NetworkFilter::UnixOnly => send_by_connected(asker, "sendmsg", &Address::UnixUnnamed, log),
+        (NetworkFilter::Private, Ok(address)) => reach(observer, asker, "sendto", &address, log),
+        (NetworkFilter::UnixOnly, Ok(address)) => send_by_connected(asker, "sendto", &address, log),
     }
 }
 
 pub(super) fn bind(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
-    match (observer.network, read_address(asker, 1, 2).map(|named| named.address)) {
+    match (observer.network, read_address(asker, 1, 2)) {
         (_, Err(error)) => Answer::Fail(error),
         (_, Ok(Address::Malformed)) => Answer::Fail(Errno::INVAL),
         (NetworkFilter::Private, Ok(Address::Internet(address))) if !address::is_local(address.ip()) => {
@@ -69,10 +54,10 @@ fn reach(
     observer: &Observer,
     asker: &Asker<'_>,
     operation: &'static str,
-    named: &Named,
+    address: &Address,
     log: &mut DenialLog<'_>,
 ) -> Answer {
-    match (observer.network, &named.address) {
+    match (observer.network, address) {
         (_, Address::Malformed) => Answer::Fail(Errno::INVAL),
         (NetworkFilter::Private, Address::Internet(address)) if address::is_local(address.ip()) => Answer::Continue,
         (_, Address::Internet(address)) => {
@@ -88,7 +73,7 @@ fn reach(
             Answer::Continue
         }
         (NetworkFilter::Private, Address::Unspecified | Address::UnixUnnamed | Address::Other(_)) => Answer::Continue,
-        (NetworkFilter::UnixOnly, _) => sockets::connect_on_behalf(observer, asker, named, log),
+        (NetworkFilter::UnixOnly, _) => sockets::connect_on_behalf(observer, asker, address, log),
     }
 }
 
@@ -117,8 +102,8 @@ fn record_internet(asker: &Asker<'_>, operation: &'static str, address: SocketAd
 }
 
 /// Reads the address to which one argument points and whose length another gives.
-fn read_address(asker: &Asker<'_>, address: usize, length: usize) -> Result<Named, Errno> {
+fn read_address(asker: &Asker<'_>, address: usize, length: usize) -> Result<Address, Errno> {
     let length = usize::try_from(asker.number(length)).ok().filter(|&length| length <= MAX_ADDRESS);
     let bytes = asker.bytes(asker.argument(address), length.ok_or(Errno::INVAL)?)?;
-    Ok(Named { address: address::parse(&bytes), bytes })
+    Ok(address::parse(&bytes))
 }

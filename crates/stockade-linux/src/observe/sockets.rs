@@ -15,7 +15,6 @@ use stockade_spec::report::Area;
 
 use super::address::Address;
 use super::asker::Asker;
-use super::network::Named;
 use super::walk::{self, LastLink};
 use super::{Answer, Observer};
 use crate::denials::{Attempt, DenialLog};
@@ -66,7 +65,7 @@ fn host_has_abstract(name: &[u8]) -> bool {
 pub(super) fn connect_on_behalf(
     observer: &Observer,
     asker: &Asker<'_>,
-    named: &Named,
+    address: &Address,
     log: &mut DenialLog<'_>,
 ) -> Answer {
     let socket = match asker.duplicate(asker.number(0)) {
@@ -74,10 +73,10 @@ pub(super) fn connect_on_behalf(
         Err(error) => return Answer::Fail(error),
     };
     if socket_domain(&socket) != Ok(AddressFamily::UNIX) {
-        log.record(Attempt::new(Area::Sockets, "connect", describe(&named.address)).by(asker.process()));
+        log.record(Attempt::new(Area::Sockets, "connect", describe(address)).by(asker.process()));
         return Answer::Fail(Errno::ACCESS);
     }
-    match &named.address {
+    match address {
         Address::UnixPath(path) => connect_path(observer, asker, &socket, path, log).into(),
         Address::Unspecified => connect_unspec(&socket).into(),
         Address::UnixAbstract(name) if !name.is_empty() => {

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::thread::set_no_new_privs;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 use stockade_spec::plan::{Explanations, FileObservation, NetworkFilter, SystemCallFilter};
 use stockade_spec::report::{Area, Denial};
 use stockade_spec::tier::Tier;
@@ -23,8 +23,14 @@ use crate::sys::seccomp::install;
 /// The longest that a test's calls may take together.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const NO_CAPABILITIES: CapabilitySets = CapabilitySets {
+    effective: CapabilitySet::empty(),
+    permitted: CapabilitySet::empty(),
+    inheritable: CapabilitySet::empty(),
+};
+
 struct Scene {
-    workspace: TempDir,
+    _workspace: TempDir,
     filter: SystemCallFilter,
     context: Context,
 }
@@ -51,13 +57,13 @@ impl Scene {
         let process = std::process::id();
         let context = Context {
             workspace: path,
-            home: "/root".into(),
+            home: "/nonexistent/home".into(),
             tier,
             explanations,
             supervisor: process,
             first_process: process,
         };
-        Self { workspace, filter, context }
+        Self { _workspace: workspace, filter, context }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -71,6 +77,7 @@ impl Scene {
         thread::scope(|scope| {
             let thread = scope.spawn(move || {
                 set_no_new_privs(true).unwrap();
+                set_capabilities(None, NO_CAPABILITIES).unwrap();
                 sender.send(install(&code, true).unwrap().unwrap()).unwrap();
                 program()
             });

@@ -37,7 +37,7 @@ pub(super) enum Attribute {
 pub(super) struct Times([(i64, i64); 2]);
 
 impl Times {
-    const NOW: Self = Self([(0, UTIME_NOW as i64); 2]);
+    const NOW: Self = Self([(0, UTIME_NOW); 2]);
 
     /// `struct utimbuf`: two numbers of seconds.
     pub(super) fn seconds(asker: &Asker<'_>, argument: usize) -> Result<Self, Errno> {

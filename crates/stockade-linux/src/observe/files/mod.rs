@@ -1,6 +1,12 @@
 //! File operations that the filter asks about: watched, or decided.
+//!
+//! Watching (`--trace`) finds out what the kernel is about to refuse and lets it. Deciding is for rules that the view
+//! cannot enforce, because what they are about may appear later: then the supervisor carries every operation out itself.
 
+mod act;
 mod attributes;
+mod guard;
+mod open;
 mod request;
 mod rules;
 mod trace;
@@ -9,17 +15,45 @@ use rustix::io::Errno;
 
 use super::asker::Asker;
 use super::{Answer, Observer};
-use crate::denials::DenialLog;
+use crate::denials::{Attempt, DenialLog};
+use request::Request;
+use rules::Refused;
 
 pub(super) use rules::FileRules;
 
 pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str, log: &mut DenialLog<'_>) -> Answer {
     let request = match request::read(asker, call) {
         Ok(request) => request,
-        // The process is gone, or hands out addresses that the kernel will refuse in the same way.
-        Err(Errno::NOSYS) => return Answer::Continue,
         Err(error) => return Answer::Fail(error),
     };
-    trace::observe(observer, asker, &request, log);
-    Answer::Continue
+    if !observer.files.observation.decides() {
+        trace::observe(observer, asker, &request, log);
+        return Answer::Continue;
+    }
+    match act::act(observer, asker, &request) {
+        Ok(answer) => answer,
+        Err(Refused::Rule { area, rule, path, error }) => {
+            log.record(Attempt::new(area, operation(&request), &path).rule(rule).by(asker.process()));
+            Answer::Fail(error)
+        }
+        Err(Refused::Error(error)) => {
+            if matches!(error, Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOENT | Errno::NOTDIR) {
+                trace::observe(observer, asker, &request, log);
+            }
+            Answer::Fail(error)
+        }
+    }
+}
+
+/// The operation in a word.
+fn operation(request: &Request) -> &'static str {
+    match request {
+        Request::Open { flags, .. } | Request::OpenHow { flags, .. } => trace::open_word(*flags),
+        Request::Execute { .. } => "execute",
+        Request::Make { .. } => "create",
+        Request::Remove { .. } => "delete",
+        Request::Rename { .. } => "rename",
+        Request::Link { .. } => "link",
+        Request::Change { .. } | Request::ChangeNewer { .. } => "change",
+    }
 }

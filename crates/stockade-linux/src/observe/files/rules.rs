@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use stockade_spec::glob::{Case, Glob, Rules};
 use stockade_spec::plan::FileObservation;
 use stockade_spec::report::Area;
+use stockade_spec::tier::Tier;
 
-use crate::observe::{Context, ObserveError};
+use super::guard::Guard;
+use crate::observe::{Context, ObserveError, process};
 
 /// Rules about paths, ready to be asked.
 #[derive(Debug)]
@@ -15,8 +18,10 @@ pub(in crate::observe) struct FileRules {
     workspace: PathBuf,
     writable: Vec<PathBuf>,
     readable: Vec<PathBuf>,
-    deny: Denied,
-    protect: Denied,
+    deny: Guard,
+    protect: Guard,
+    tier: Tier,
+    own_umask: u32,
     /// What the view already hides or holds read-only, to name the rule in a record.
     denied: Rules,
     protected: Rules,
@@ -25,28 +30,47 @@ pub(in crate::observe) struct FileRules {
 /// What an operation wants of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
+    /// Reading what is there, or executing it.
     Read,
+    /// Changing what is there.
     Write,
+    /// Making, removing or replacing the name.
+    Name,
 }
 
-/// Globs, and what they say of directories above what they match.
+/// Why an operation is refused.
 #[derive(Debug)]
-struct Denied {
-    rules: Rules,
-    /// The rules' beginnings: directories that cannot be renamed without moving what a rule covers out of its reach.
-    above: Rules,
+pub(super) enum Refused {
+    /// By a rule of the plan.
+    Rule { area: Area, rule: String, path: PathBuf, error: Errno },
+    /// By the kernel, or as the kernel would.
+    Error(Errno),
+}
+
+impl From<Errno> for Refused {
+    fn from(error: Errno) -> Self {
+        Self::Error(error)
+    }
 }
 
 impl FileRules {
     pub(in crate::observe) fn new(observation: &FileObservation, context: &Context) -> Result<Self, ObserveError> {
         let explanations = &context.explanations;
+        let mut writable = explanations.writable.clone();
+        if context.tier == Tier::Landlock {
+            // The run's private directory on the host holds its home and, next to it, its temporary files.
+            writable.push(context.home.clone());
+            writable.push(context.home.with_file_name("tmp"));
+        }
         Ok(Self {
             observation: observation.clone(),
             workspace: context.workspace.clone(),
-            writable: explanations.writable.clone(),
+            writable,
             readable: explanations.readable.clone(),
-            deny: Denied::new(&observation.deny)?,
-            protect: Denied::new(&observation.protect)?,
+            deny: Guard::new(&observation.deny)?,
+            protect: Guard::new(&observation.protect)?,
+            tier: context.tier,
+            own_umask: process::status(context.supervisor).map_err(ObserveError::Umask)?.umask,
             denied: Rules::new(&explanations.denied, Case::Folded)?,
             protected: Rules::new(&explanations.protected, Case::Folded)?,
         })
@@ -55,19 +79,61 @@ impl FileRules {
     /// Whether the plan lets a path of the host be written: the longest of its paths that covers it decides.
     pub(in crate::observe) fn may_write(&self, path: &Path) -> bool {
         let writable = covering(&self.writable, path);
-        writable.is_some() && writable >= covering(&self.readable, path)
+        writable.is_some() && writable >= covering(&self.readable, path) && self.covers(&self.denied, path).is_none()
+    }
+
+    /// Permission bits that files made by the supervisor do not get by themselves.
+    pub(super) const fn own_umask(&self) -> u32 {
+        self.own_umask
+    }
+
+    /// The tier.
+    pub(super) const fn tier(&self) -> Tier {
+        self.tier
     }
 
     /// Whether the plan lets a path of the host be read.
     pub(super) fn may_read(&self, path: &Path) -> bool {
-        covering(&self.readable, path).is_some() || covering(&self.writable, path).is_some()
+        let shown = covering(&self.readable, path).is_some() || covering(&self.writable, path).is_some();
+        shown && self.covers(&self.denied, path).is_none()
     }
 
     /// The plan's rule that refuses this use of a path, and what it is about.
     pub(super) fn rule_for(&self, path: &Path, wanted: Use) -> Option<(Area, &str)> {
         let denied = self.covers(&self.denied, path).map(|glob| (Area::Files, glob.as_str()));
         let protected = || self.covers(&self.protected, path).map(|glob| (Area::Protected, glob.as_str()));
-        denied.or_else(|| if wanted == Use::Write { protected() } else { None })
+        denied.or_else(|| if wanted != Use::Read { protected() } else { None })
+    }
+
+    /// Refuses a use of a file that a deciding rule covers, or, without namespaces, that the plan does not open: acting
+    /// on a process's behalf, the supervisor is not held by the process's Landlock domain.
+    pub(super) fn check(&self, path: &Path, wanted: Use) -> Result<(), Refused> {
+        if let Some(glob) = self.covers(self.deny.rules(), path) {
+            return Err(refused(Area::Files, glob, path, Errno::ACCESS));
+        }
+        if wanted != Use::Read
+            && let Some(glob) = self.covers(self.protect.rules(), path)
+        {
+            return Err(refused(Area::Protected, glob, path, Errno::ACCESS));
+        }
+        let opened = match wanted {
+            _ if self.tier != Tier::Landlock => true,
+            Use::Read => self.may_read(path),
+            Use::Write => self.may_write(path),
+            Use::Name => path.parent().is_some_and(|parent| self.may_write(parent)),
+        };
+        if opened { Ok(()) } else { Err(Errno::ACCESS.into()) }
+    }
+
+    /// Refuses moving a directory whose place matters to a rule, as if it were on another file system: programs then
+    /// copy file by file, where each is decided.
+    pub(super) fn check_move(&self, from: &Path, to: &Path) -> Result<(), Refused> {
+        for (guard, area) in [(&self.deny, Area::Files), (&self.protect, Area::Protected)] {
+            if let Some(glob) = guard.holds(&self.workspace, from, to) {
+                return Err(refused(area, glob, from, Errno::XDEV));
+            }
+        }
+        Ok(())
     }
 
     /// The first rule that covers a path; rules without a root are relative to the workspace.
@@ -77,20 +143,8 @@ impl FileRules {
     }
 }
 
-impl Denied {
-    fn new(globs: &[String]) -> Result<Self, ObserveError> {
-        let above = globs.iter().flat_map(|glob| beginnings(glob));
-        Ok(Self { rules: Rules::new(globs, Case::Folded)?, above: Rules::new(above, Case::Folded)? })
-    }
-}
-
-/// The proper beginnings of a glob that end in a name: for `**/.git/hooks/**` just `**/.git`.
-fn beginnings(glob: &str) -> Vec<String> {
-    let names: Vec<&str> = glob.split('/').collect();
-    let ends = 1..names.len();
-    let named = ends.filter(|&end| !matches!(names[end - 1], "" | "." | "**"));
-    let more = |end: usize| names[end..].iter().any(|name| !matches!(*name, "" | "." | "**"));
-    named.filter(|&end| more(end)).map(|end| names[..end].join("/")).collect()
+fn refused(area: Area, glob: &Glob, path: &Path, error: Errno) -> Refused {
+    Refused::Rule { area, rule: glob.as_str().to_owned(), path: path.to_owned(), error }
 }
 
 /// Components of the longest path that covers `path`.

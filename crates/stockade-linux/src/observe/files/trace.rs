@@ -5,16 +5,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
+use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fstat};
 use rustix::io::Errno;
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
 
+use super::open::is_common_device;
 use super::request::{Place, Request, Subject};
 use super::rules::{FileRules, Use};
 use crate::denials::{Attempt, DenialLog};
 use crate::observe::asker::Asker;
-use crate::observe::walk::{self, Found};
+use crate::observe::walk::{self, Found, in_proc};
 use crate::observe::{Context, Observer};
 
 /// One thing that a request does to one place.
@@ -41,10 +42,10 @@ pub(super) fn observe(observer: &Observer, asker: &Asker<'_>, request: &Request,
     let rules = &observer.files;
     for step in steps(request) {
         let changes = !matches!(step.kind, Need::Read | Need::Execute);
-        if if changes { rules.observation.trace_writes } else { rules.observation.trace_reads } {
-            if let Some(attempt) = evaluate(&observer.context, rules, asker, &step) {
-                log.record(attempt.by(asker.process()));
-            }
+        let traced = if changes { rules.observation.trace_writes } else { rules.observation.trace_reads };
+        let attempt = traced.then(|| evaluate(&observer.context, rules, asker, &step)).flatten();
+        if let Some(attempt) = attempt {
+            log.record(attempt.by(asker.process()));
         }
     }
 }
@@ -70,14 +71,18 @@ fn steps(request: &Request) -> Vec<Step<'_>> {
 }
 
 fn open_step(place: &Place, flags: OFlags) -> Step<'_> {
-    let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC);
-    let (operation, kind) = match (writes, flags.contains(OFlags::CREATE)) {
-        _ if flags.contains(OFlags::PATH) => ("read", Need::Read),
-        (_, true) => ("write", Need::WriteOrMake),
-        (true, false) => ("write", Need::Write),
-        (false, false) => ("read", Need::Read),
+    let kind = match open_word(flags) {
+        "read" => Need::Read,
+        _ if flags.contains(OFlags::CREATE) => Need::WriteOrMake,
+        _ => Need::Write,
     };
-    Step { place, operation, kind }
+    Step { place, operation: open_word(flags), kind }
+}
+
+/// What opening with these flags is for.
+pub(super) fn open_word(flags: OFlags) -> &'static str {
+    let changes = OFlags::WRONLY | OFlags::RDWR | OFlags::TRUNC | OFlags::CREATE;
+    if flags.intersects(changes) && !flags.contains(OFlags::PATH) { "write" } else { "read" }
 }
 
 fn evaluate(context: &Context, rules: &FileRules, asker: &Asker<'_>, step: &Step<'_>) -> Option<Attempt> {
@@ -106,10 +111,13 @@ fn refusal(context: &Context, rules: &FileRules, target: &OwnedFd, path: &Path, 
     if let Err(error) = accessat(CWD, walk::link_of(target.as_fd()), access, AtFlags::EACCESS) {
         return matches!(error, Errno::ACCESS | Errno::ROFS | Errno::PERM).then_some(error);
     }
-    // Landlock does not hold the supervisor, which therefore has to look the path up in the plan.
+    // Landlock does not hold the supervisor, which therefore has to look the path up in the plan. Devices that hold
+    // nothing, and `/proc`, are open in every plan.
+    let always_open =
+        || fstat(target).is_ok_and(|stat| is_common_device(&stat)) || in_proc(target.as_fd()).is_ok_and(|is| is);
     let allowed = context.tier != Tier::Landlock
         || if access == Access::WRITE_OK { rules.may_write(path) } else { rules.may_read(path) };
-    (!allowed).then_some(Errno::ACCESS)
+    (!allowed && !always_open()).then_some(Errno::ACCESS)
 }
 
 fn explain(rules: &FileRules, step: &Step<'_>, path: &Path, refused: Errno) -> Option<Attempt> {
@@ -121,8 +129,8 @@ fn explain(rules: &FileRules, step: &Step<'_>, path: &Path, refused: Errno) -> O
     Some(match (use_of, refused) {
         (Use::Read, _) if rules.may_read(path) => attempt.rule("permissions"),
         (Use::Read, _) => attempt.rule("hidden").suggestion(option("--read", path)),
-        (Use::Write, Errno::ACCESS | Errno::PERM) if rules.may_write(path) => attempt.rule("permissions"),
-        (Use::Write, _) => {
+        (_, Errno::ACCESS | Errno::PERM) if rules.may_write(path) => attempt.rule("permissions"),
+        _ => {
             let open = if step.kind == Need::Write { path } else { path.parent().unwrap_or(path) };
             attempt.rule("read-only").suggestion(option("--write", open))
         }
