@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use stockade_spec::plan::Resource;
 use thiserror::Error;
 
+use super::systemd::ScopeError;
+
 /// Why a limit could not be set, read or taken back.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -52,6 +54,9 @@ pub enum LimitError {
         /// How long it was tried.
         waited_ms: u64,
     },
+    /// The user's systemd gives no scope.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
     /// A copy of a process with several threads cannot be relied on.
     #[error("the process has more than one thread; limits by control group are set up before the first one is started")]
     Threaded,

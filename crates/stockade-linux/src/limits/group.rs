@@ -313,7 +313,7 @@ fn enable(site: &Site) -> Result<(), LimitError> {
 
 /// A name that no one else uses: the janitor must never be told of a group that is not ours. The number of the process does not
 /// suffice, since process namespaces may share a tree.
-fn unique_name() -> String {
+pub(super) fn unique_name() -> String {
     let mut random = [0_u8; 4];
     // Without random bytes (before the generator is ready) the process and the number have to do.
     drop(rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::NONBLOCK).map_err(io::Error::from));

@@ -3,9 +3,33 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
+use rustix::process::Signal;
+use stockade_spec::plan::Resource;
+use stockade_spec::report::Outcome;
 
 use super::kernel_file;
+use super::sampler::Exceeded;
 use super::settings::Version;
+
+/// What the limits make of a run's end: `None` when it ended by itself, whatever its status.
+///
+/// `exceeded` is what the sampler said. `signal` ended the command; `SIGXFSZ` is the kernel's answer to a file that grows beyond the disk limit. A
+/// process that the kernel refused to start ends nothing: how the command took it is its own end, and [`Hits::processes`]
+/// tells that it happened.
+#[must_use]
+pub fn verdict(hits: Hits, exceeded: Option<Exceeded>, signal: Option<i32>) -> Option<Outcome> {
+    if let Some(exceeded) = exceeded {
+        return Some(match exceeded.resource {
+            Resource::Processes => Outcome::ProcessLimit,
+            Resource::Disk => Outcome::DiskLimit,
+            _ => Outcome::MemoryLimit,
+        });
+    }
+    if hits.memory > 0 {
+        return Some(Outcome::MemoryLimit);
+    }
+    (signal == Some(Signal::XFSZ.as_raw())).then_some(Outcome::DiskLimit)
+}
 
 /// How often the bounds of a group were hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +42,11 @@ pub struct Hits {
 }
 
 impl Hits {
+    /// The larger of each count.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { memory: self.memory.max(other.memory), processes: self.processes.max(other.processes) }
+    }
+
     /// Adds what the files of one directory say; files of controllers that are not there count nothing.
     pub(crate) fn read(&mut self, version: Version, directory: BorrowedFd<'_>) -> Result<(), (&'static str, Errno)> {
         self.processes += number(directory, "pids.events", "max")?.unwrap_or(0);
@@ -34,7 +63,8 @@ impl Hits {
 fn memory_v2(directory: BorrowedFd<'_>) -> Result<u64, (&'static str, Errno)> {
     let at_limit = number(directory, "memory.events", "oom")?.unwrap_or(0);
     let killed = number(directory, "memory.events", "oom_kill")?.unwrap_or(0);
-    Ok(if at_limit > 0 { killed } else { 0 })
+    // The count of kills follows the other one only when a process has been chosen.
+    Ok(if at_limit > 0 { killed.max(1) } else { 0 })
 }
 
 /// How close to the limit usage counts as at it, in bytes: a processor charges pages in batches of 64.
@@ -97,6 +127,24 @@ mod tests {
         let of_the_machine = [("memory.events", "max 0\noom 0\noom_kill 3\n")];
         assert_eq!(hits(Version::V2, &of_the_machine), Hits::default());
         assert_eq!(hits(Version::V2, &[]), Hits::default());
+    }
+
+    #[test]
+    fn every_limit_has_its_outcome() {
+        let of = |resource| Some(Exceeded { resource, used: 2, limit: 1 });
+        let refused = Hits { memory: 0, processes: 9 };
+        for (hits, exceeded, signal, expected) in [
+            (Hits::default(), None, None, None),
+            (Hits::default(), None, Some(9), None),
+            (refused, None, Some(9), None),
+            (refused, of(Resource::Processes), None, Some(Outcome::ProcessLimit)),
+            (refused, of(Resource::Disk), None, Some(Outcome::DiskLimit)),
+            (refused, of(Resource::Memory), None, Some(Outcome::MemoryLimit)),
+            (Hits { memory: 1, processes: 0 }, None, None, Some(Outcome::MemoryLimit)),
+            (refused, None, Some(25), Some(Outcome::DiskLimit)),
+        ] {
+            assert_eq!(verdict(hits, exceeded, signal), expected, "{hits:?} {exceeded:?} {signal:?}");
+        }
     }
 
     #[test]

@@ -17,18 +17,18 @@ const PASSES: u32 = 64;
 /// held gigabytes needs some time to give them back.
 pub(crate) const PATIENCE_MS: u64 = 2_000;
 
-/// Kills every process in the group `directory`.
+/// Kills every process in the group `directory`. A group that has been removed has none.
 ///
 /// With `cgroup.kill` (since 5.14, version 2 only) that is one atomic step. Otherwise new members are first forbidden
 /// where the group has the `pids` controller, then the members are killed until none is left. A listed process cannot
 /// be mistaken for another one that got its number: between the reading and the signal, all numbers would have to be used up.
 pub(crate) fn kill(directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
     match kernel_file::write(directory, c"cgroup.kill", b"1") {
-        Err(Errno::NOENT) => {}
+        Err(Errno::NOENT | Errno::NODEV) => {}
         other => return other,
     }
     match kernel_file::write(directory, c"pids.max", b"0") {
-        Ok(()) | Err(Errno::NOENT) => {}
+        Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
         Err(error) => return Err(error),
     }
     for _ in 0..PASSES {
@@ -42,7 +42,11 @@ pub(crate) fn kill(directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
 
 /// Kills the processes that `cgroup.procs` lists, and says how many there were.
 fn kill_listed(directory: BorrowedFd<'_>) -> rustix::io::Result<usize> {
-    let file = kernel_file::open(directory, c"cgroup.procs", OFlags::RDONLY)?;
+    let file = match kernel_file::open(directory, c"cgroup.procs", OFlags::RDONLY) {
+        // Every group has this file; this one has been removed.
+        Err(Errno::NOENT | Errno::NODEV) => return Ok(0),
+        file => file?,
+    };
     let mut buffer = [0_u8; kernel_file::SMALL];
     let mut number = 0_i32;
     let mut killed = 0;

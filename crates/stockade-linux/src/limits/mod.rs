@@ -3,7 +3,9 @@
 //! | mechanism | here |
 //! |---|---|
 //! | control groups, version 1 and 2 | [`Cgroup`] |
+//! | a scope of the user's systemd | [`Scope`] |
 //! | limits of each process, processors | [`rlimits`], applied by the stage |
+//! | looking at intervals | [`Sampler`] |
 
 mod error;
 mod group;
@@ -14,9 +16,11 @@ mod members;
 pub mod rlimits;
 mod sampler;
 mod settings;
+mod systemd;
 
 pub use error::LimitError;
 pub use group::{Cgroup, join};
-pub use hits::Hits;
+pub use hits::{Hits, verdict};
 pub use sampler::{Exceeded, Processes, Sampler, Watched};
 pub use settings::{Bound, Version};
+pub use systemd::{Scope, ScopeError};

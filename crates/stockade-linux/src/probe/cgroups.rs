@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, CWD, access, getxattr, statfs};
+use rustix::process::Pid;
 use stockade_spec::facts::{CgroupFacts, CgroupV2};
 
 use crate::limits::kernel_file;
@@ -42,6 +43,12 @@ pub fn cgroups() -> CgroupFacts {
         v1: v1(&own, &mut mounts),
         systemd_user: systemd_user(),
     }
+}
+
+/// The version 2 group that a process is in.
+pub(crate) fn group_of(pid: Pid) -> Option<PathBuf> {
+    let own = OwnGroups::parse(&text(&format!("/proc/{}/cgroup", pid.as_raw_nonzero())));
+    Mounts::default().v2(&own.v2?).map(|place| place.directory)
 }
 
 /// The caller's groups, from `/proc/self/cgroup` (`cgroups(7)`).

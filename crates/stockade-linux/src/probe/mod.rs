@@ -5,4 +5,5 @@ mod git_identity;
 mod host;
 
 pub use cgroups::cgroups;
+pub(crate) use cgroups::group_of;
 pub use host::{ProbeError, probe};

@@ -9,6 +9,7 @@ mod group;
 mod janitor;
 mod roles;
 mod sampler;
+mod systemd;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -30,9 +31,13 @@ pub(crate) enum Needs {
     GroupsV1,
     /// A version 2 control group in which the caller may make children.
     GroupsV2,
+    /// A systemd user manager of the caller.
+    UserManager,
+    /// The same, with controllers delegated to it.
+    UserManagerWithControllers,
 }
 
-const TESTS: &[&[Test]] = &[group::TESTS, janitor::TESTS, sampler::TESTS];
+const TESTS: &[&[Test]] = &[group::TESTS, janitor::TESTS, sampler::TESTS, systemd::TESTS];
 
 impl Needs {
     fn met(self) -> bool {
@@ -41,6 +46,8 @@ impl Needs {
             Self::Nothing => true,
             Self::GroupsV1 => ["cpu", "memory", "pids"].iter().all(|name| facts.v1.contains_key(*name)),
             Self::GroupsV2 => facts.v2.is_some_and(|place| place.controllers.len() == 3),
+            Self::UserManager => facts.systemd_user.is_some(),
+            Self::UserManagerWithControllers => facts.systemd_user.is_some() && scopes_have_controllers(),
         }
     }
 
@@ -50,6 +57,8 @@ impl Needs {
             Self::Nothing => "nothing",
             Self::GroupsV1 => "v1",
             Self::GroupsV2 => "v2",
+            Self::UserManager => "systemd",
+            Self::UserManagerWithControllers => "delegated",
         }
     }
 
@@ -58,8 +67,20 @@ impl Needs {
             Self::Nothing => "nothing",
             Self::GroupsV1 => "writable version 1 control groups",
             Self::GroupsV2 => "a writable version 2 control group",
+            Self::UserManager => "a systemd user manager",
+            Self::UserManagerWithControllers => "a systemd user manager with delegated controllers",
         }
     }
+}
+
+/// Whether the scopes of the user's manager get the memory and the process controller.
+fn scopes_have_controllers() -> bool {
+    let mut member = roles::start(&["sleep"]);
+    let scope = systemd::start(rustix::process::Pid::from_child(&member), &[]);
+    let controllers = std::fs::read_to_string(scope.path().join("cgroup.controllers")).unwrap();
+    scope.kill().unwrap();
+    member.wait().unwrap();
+    ["memory", "pids"].iter().all(|name| controllers.split_whitespace().any(|controller| controller == *name))
 }
 
 /// Runs the tests whose name the arguments contain, or all; answers `--list` as `cargo nextest` asks.
@@ -85,7 +106,8 @@ fn main() -> ExitCode {
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The machines on which nothing may be left out: the variable holds `v1`, `v2` or both, and CI sets it.
+/// The machines on which nothing may be left out: the variable holds words of `v1`, `v2`, `systemd` and
+/// `delegated`, and CI sets it.
 const REQUIRE: &str = "STOCKADE_TEST_REQUIRE";
 
 /// Runs one test. One whose needs are not met is named as not run, and has failed where the machine should meet them.
