@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn every_line_is_an_entry_of_a_known_kind() {
         for (table, kinds) in [
-            (SYSTEM, &["show", "hide", "identity", "device", "link", "store"][..]),
+            (SYSTEM, &["show", "hide", "root", "identity", "device", "link", "store"][..]),
             (PROC, &["hold", "hide"]),
             (HOME, &["show", "cache", "secret", "part", "private", "variable"]),
             (REFUSED, &["itself", "below"]),

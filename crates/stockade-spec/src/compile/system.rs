@@ -15,7 +15,7 @@ use crate::report::Protection;
 /// The paths of the tables whose existence matters.
 pub(super) fn survey(uses: &mut impl FnMut(&'static str)) {
     for (kind, path) in entries(SYSTEM) {
-        if matches!(kind, "show" | "hide" | "identity" | "device") {
+        if matches!(kind, "show" | "hide" | "root" | "identity" | "device") {
             uses(path);
         }
     }
@@ -36,6 +36,7 @@ pub(super) fn put(view: &mut View, input: Input<'_>) {
                 place(view, Path::new(rest), host, &Node::Host(BindAccess::ReadOnly), Protection::Files);
             }
             "hide" => hide(view, Path::new(rest), host, Protection::Files),
+            "root" if input.facts.uid == 0 => hide(view, Path::new(rest), host, Protection::Files),
             "identity" => hide(view, Path::new(rest), host, Protection::FileVisibility),
             "device" if *host.at(Path::new(rest)) == PathFact::Special => {
                 view.put(rest, Node::Host(BindAccess::Device), Protection::Files);
