@@ -82,6 +82,8 @@ pub(super) fn socket_refusal(arguments: &[u64; 6]) -> i32 {
         (INET | INET6, STREAM | DATAGRAM) => libc::EPROTONOSUPPORT,
         (INET | INET6, _) => libc::EPERM,
         (NETLINK, _) if protocol == NETLINK_ROUTE => libc::EACCES,
+        // Of a type that is not for this tier; see `connected_unix`.
+        (UNIX, _) => libc::EACCES,
         _ => libc::EAFNOSUPPORT,
     }
 }
@@ -89,6 +91,11 @@ pub(super) fn socket_refusal(arguments: &[u64; 6]) -> i32 {
 /// Pairs of Unix sockets end in `unix`; others are refused.
 pub(super) fn socket_pair(verdicts: Verdicts, unix: Block) -> Block {
     load_low(0, branch(Test::Equal(UNIX), unix, verdicts.refuse(libc::EAFNOSUPPORT)))
+}
+
+/// The error number of a refused `socketpair` call.
+pub(super) const fn socket_pair_refusal(arguments: &[u64; 6]) -> i32 {
+    if low(arguments[0]) == UNIX { libc::EACCES } else { libc::EAFNOSUPPORT }
 }
 
 /// Unix sockets of the types that send only to the peer with which they are connected.

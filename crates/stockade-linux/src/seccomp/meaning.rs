@@ -31,8 +31,6 @@ pub enum Kind {
     Bind,
     /// `sendto(fd, data, length, flags, address, address_length)` with an address that is not null.
     SendTo,
-    /// `sendmsg(fd, message, flags)` or `sendmmsg(fd, messages, count, flags)`.
-    SendMessage,
     /// Acts on the process or thread whose id is `args[0]` (`pidfd_send_signal`: whose pidfd): signals, handles for
     /// them, and limits or scheduling of another process.
     Signal,
@@ -75,7 +73,7 @@ pub fn refusal(arch: u32, number: i32, arguments: &[u64; 6]) -> i32 {
         Class::Absent => libc::ENOSYS,
         Class::Network(_) | Class::File(_) => libc::EACCES,
         Class::Check(ArgumentCheck::Socket) => checks::socket_refusal(arguments),
-        Class::Check(ArgumentCheck::SocketPair) => libc::EAFNOSUPPORT,
+        Class::Check(ArgumentCheck::SocketPair) => checks::socket_pair_refusal(arguments),
         _ => libc::EPERM,
     }
 }
@@ -89,7 +87,6 @@ const fn kind(class: Class) -> Kind {
         Class::Network(NetworkUse::Connect) => Kind::Connect,
         Class::Network(NetworkUse::Bind) => Kind::Bind,
         Class::Network(NetworkUse::SendTo) => Kind::SendTo,
-        Class::Network(NetworkUse::SendMessage) => Kind::SendMessage,
         Class::File(FileUse::Change) => Kind::FileChange,
         Class::File(FileUse::Open | FileUse::OpenAt | FileUse::OpenHow) => Kind::FileOpen,
         Class::File(FileUse::Execute) => Kind::Execute,

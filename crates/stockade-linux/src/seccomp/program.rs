@@ -140,11 +140,12 @@ fn is_shared(filter: &SystemCallFilter) -> bool {
     filter.decide_signals || filter.network == NetworkFilter::UnixOnly
 }
 
-/// Where nobody listens and the host's sockets are near, only sockets that cannot be aimed by `sendmsg`.
+/// Where the host's sockets are near, only sockets that cannot be aimed by `sendmsg`. That call itself is never put to the
+/// supervisor: the stage hands the listener over with it, when nobody listens yet.
 fn unix_sockets(filter: &SystemCallFilter, verdicts: Verdicts) -> Block {
     match filter.network {
-        NetworkFilter::UnixOnly if !filter.notify => checks::connected_unix(verdicts),
-        NetworkFilter::UnixOnly | NetworkFilter::Private => Verdicts::allow(),
+        NetworkFilter::UnixOnly => checks::connected_unix(verdicts),
+        NetworkFilter::Private => Verdicts::allow(),
     }
 }
 
@@ -164,8 +165,7 @@ fn network_block(usage: NetworkUse, filter: &SystemCallFilter, verdicts: Verdict
         NetworkUse::Connect if unix_only || filter.notify => refused,
         NetworkUse::Bind if filter.notify => refused,
         NetworkUse::SendTo if unix_only || filter.notify => checks::ask_with_address(verdicts),
-        NetworkUse::SendMessage if unix_only && filter.notify => refused,
-        NetworkUse::Connect | NetworkUse::Bind | NetworkUse::SendTo | NetworkUse::SendMessage => Verdicts::allow(),
+        NetworkUse::Connect | NetworkUse::Bind | NetworkUse::SendTo => Verdicts::allow(),
     }
 }
 

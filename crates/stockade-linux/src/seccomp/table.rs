@@ -81,8 +81,6 @@ pub(super) enum NetworkUse {
     Bind,
     /// Names an address when its fifth argument is not null.
     SendTo,
-    /// May name an address in memory, where a filter cannot look.
-    SendMessage,
 }
 
 /// How a call uses a file.

@@ -65,6 +65,7 @@ fn take_orders(channel: &Channel, command: Pid) -> io::Result<Orders> {
             Received::Packet(packet, _) => match ToInit::decode(&packet) {
                 Ok(ToInit::Signal(number)) => pass_on(number, command),
                 Ok(ToInit::End) => return Ok(Orders::End),
+                Ok(ToInit::Proceed) => {}
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             },
             Received::Closed => return Ok(Orders::SupervisorGone),

@@ -91,6 +91,8 @@ pub enum ToInit {
     Signal(i32),
     /// End every process now.
     End,
+    /// Go on: the bounds that need the first process are set up.
+    Proceed,
 }
 
 /// A packet that is no message.
@@ -116,6 +118,7 @@ const DISCARDED: u8 = 6;
 const ENDED: u8 = 7;
 const SIGNAL: u8 = 1;
 const END: u8 = 2;
+const PROCEED: u8 = 3;
 
 /// Takes fixed-size fields off a packet.
 struct Fields<'p> {
@@ -275,6 +278,7 @@ impl ToInit {
         match self {
             Self::Signal(signal) => put_number(&mut packet, SIGNAL, signal),
             Self::End => packet.push(END),
+            Self::Proceed => packet.push(PROCEED),
         }
         packet
     }
@@ -294,6 +298,7 @@ impl ToInit {
                 fields.end(Self::Signal(signal))
             }
             END => fields.end(Self::End),
+            PROCEED => fields.end(Self::Proceed),
             tag => Err(MessageError::UnknownTag(tag)),
         }
     }
@@ -318,7 +323,7 @@ mod tests {
         for message in messages {
             assert_eq!(FromStage::decode(&message.encode()), Ok(message));
         }
-        for message in [ToInit::Signal(2), ToInit::End] {
+        for message in [ToInit::Signal(2), ToInit::End, ToInit::Proceed] {
             assert_eq!(ToInit::decode(&message.encode()), Ok(message));
         }
     }
@@ -328,7 +333,7 @@ mod tests {
         for packet in [&[][..], &[0], &[99, 1], &[1, 0, 0], &[3, 2, 0, 0], &[4, 0, 0, 0, 0, 0], &[7, 2, 0, 0, 0, 0]] {
             assert!(FromStage::decode(packet).is_err(), "{packet:?}");
         }
-        for packet in [&[][..], &[1, 0, 0, 0, 0], &[1, 65, 0, 0, 0], &[2]] {
+        for packet in [&[][..], &[1, 0, 0, 0, 0], &[1, 65, 0, 0, 0], &[2, 0], &[9]] {
             assert!(ToInit::decode(packet).is_err(), "{packet:?}");
         }
     }

@@ -17,13 +17,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
 
 use self::channel::{Channel, Received};
 use self::command::Command;
-use self::message::FromStage;
+use self::message::{FromStage, ToInit};
 use self::streams::{StreamError, Streams};
 use self::view::View;
 use crate::limits::LimitError;
@@ -108,8 +109,23 @@ impl<'p> Stage<'p> {
         }
     }
 
+    /// Waits until the supervisor has set up what bounds this process from outside. Nothing else is sent this early, and
+    /// a supervisor that is gone ends the stage.
+    fn wait_to_proceed(&self) {
+        let mut set = [PollFd::from_borrowed_fd(self.channel.as_fd(), PollFlags::IN)];
+        loop {
+            match self.channel.receive() {
+                Ok(Received::Packet(packet, _)) if ToInit::decode(&packet) == Ok(ToInit::Proceed) => return,
+                // Interrupted by a signal or not: the channel is looked at again.
+                Ok(Received::Nothing) => drop(poll(&mut set, None).map_err(io::Error::from)),
+                _ => crate::sys::clone::exit_now(1),
+            }
+        }
+    }
+
     /// Forks the process that becomes the command.
     fn start(&mut self, own: &[usize]) -> Result<(rustix::process::Pid, Signals), Failure> {
+        self.wait_to_proceed();
         let command = Command::prepare(&self.plan.command)?;
         crate::sys::title::erase_arguments()?;
         // Nothing inside may look into init, whose memory is a copy of the supervisor's.
@@ -195,10 +211,12 @@ impl<'p> Stage<'p> {
         }
         // In tier `landlock`, init has to end the others first, which it does when the channel closes. In both, the
         // supervisor may have ended before this point.
-        match self.channel.receive()? {
-            Received::Closed => crate::sys::clone::exit_now(1),
-            Received::Packet(..) | Received::Nothing => Ok(()),
+        let mut set = [PollFd::from_borrowed_fd(self.channel.as_fd(), PollFlags::empty())];
+        poll(&mut set, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        if set[0].revents().contains(PollFlags::HUP) {
+            crate::sys::clone::exit_now(1);
         }
+        Ok(())
     }
 
     fn close_descriptors(&self) -> io::Result<()> {

@@ -3,72 +3,133 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::Pid;
 use stockade_spec::facts::CgroupFacts;
 use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
 use stockade_spec::report::Outcome;
 
-use super::error::LaunchError;
 use super::launch::limit_of;
-use crate::limits::{Bound, Cgroup, LimitError, Version};
+use crate::limits::{Bound, Cgroup, Hits, LimitError, Processes, Sampler, Scope, Version, Watched};
+
+/// How long the caller's systemd may take to make a scope.
+const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The bounds of one run.
 #[derive(Debug)]
 pub(super) struct Bounds {
-    cgroup: Option<Cgroup>,
+    group: Option<Group>,
+    sampler: Option<Sampler>,
     deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Group {
+    Own(Cgroup),
+    Scope(Scope),
 }
 
 impl Bounds {
     /// Sets up what has to be there before the first process is.
-    pub(super) fn prepare(plan: &Plan, facts: &CgroupFacts, started: Instant) -> Result<Self, LaunchError> {
+    pub(super) fn prepare(plan: &Plan, facts: &CgroupFacts, started: Instant) -> Result<Self, LimitError> {
         let time = limit_of(plan, Resource::Time).map(Duration::from_millis);
-        Ok(Self { cgroup: make_cgroup(plan, facts)?, deadline: time.and_then(|time| started.checked_add(time)) })
+        Ok(Self {
+            group: make_cgroup(plan, facts)?.map(Group::Own),
+            sampler: None,
+            deadline: time.and_then(|time| started.checked_add(time)),
+        })
     }
 
     /// The directory for `CLONE_INTO_CGROUP`.
     pub(super) fn cgroup_directory(&self) -> Option<BorrowedFd<'_>> {
-        self.cgroup.as_ref().and_then(Cgroup::directory)
+        match &self.group {
+            Some(Group::Own(group)) => group.directory(),
+            _ => None,
+        }
     }
 
     /// The descriptors by which the stage enters version 1 control groups.
     pub(super) fn entrances(&self) -> Result<Vec<OwnedFd>, LimitError> {
-        match &self.cgroup {
-            Some(group) if group.version() == Version::V1 => group.procs_descriptors(),
+        match &self.group {
+            Some(Group::Own(group)) if group.version() == Version::V1 => group.procs_descriptors(),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// Starts to watch what is inside.
-    pub(super) fn watch(&mut self, proc: Option<OwnedFd>, store: Option<OwnedFd>, init: Pid) {
-        let _ = (proc, store, init);
+    /// Sets up what needs the first process, which waits meanwhile.
+    pub(super) fn enclose(&mut self, plan: &Plan, facts: &CgroupFacts, init: Pid) -> Result<(), LimitError> {
+        let bounds = bounds_by(plan, LimitMechanism::SystemdScope);
+        if bounds.is_empty() {
+            return Ok(());
+        }
+        let socket = facts.systemd_user.as_deref().ok_or(LimitError::NoPlace { controller: "memory" })?;
+        self.group = Some(Group::Scope(Scope::start(socket, init, &bounds, SCOPE_PATIENCE)?));
+        Ok(())
+    }
+
+    /// Starts to look at what is inside.
+    pub(super) fn watch(
+        &mut self,
+        plan: &Plan,
+        proc: Option<OwnedFd>,
+        store: Option<OwnedFd>,
+        init: Pid,
+    ) -> Result<(), LimitError> {
+        let bounds = bounds_by(plan, LimitMechanism::Sampler);
+        if bounds.is_empty() {
+            return Ok(());
+        }
+        let processes = proc.map_or(Processes::Descendants(init), Processes::Namespace);
+        let watched = Watched { processes, store, directories: private_directories(plan)? };
+        let sampler = Sampler::new(&bounds, watched).map_err(|source| LimitError::call("look at the processes", source))?;
+        self.sampler = Some(sampler);
+        Ok(())
     }
 
     /// How long the supervisor may sleep before it must look again.
     pub(super) fn next_look(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        let sample = self.sampler.as_ref().map(Sampler::next_due);
+        let next = [self.deadline, sample].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
     }
 
     /// The limit that has been reached, if one has.
     pub(super) fn reached(&mut self) -> Result<Option<Outcome>, LimitError> {
-        Ok(self.deadline.filter(|deadline| *deadline <= Instant::now()).map(|_| Outcome::TimeLimit))
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            return Ok(Some(Outcome::TimeLimit));
+        }
+        let Some(sampler) = self.sampler.as_mut().filter(|sampler| sampler.next_due() <= now) else { return Ok(None) };
+        let exceeded = sampler.sample().map_err(|source| LimitError::call("look at the processes", source))?;
+        Ok(exceeded.map(|exceeded| match exceeded.resource {
+            Resource::Processes => Outcome::ProcessLimit,
+            Resource::Disk => Outcome::DiskLimit,
+            _ => Outcome::MemoryLimit,
+        }))
     }
 
-    /// No limit is looked for any more.
-    pub(super) const fn forget_deadline(&mut self) {
+    /// The run is ending: no limit is looked for any more.
+    pub(super) fn stop_looking(&mut self) {
         self.deadline = None;
+        self.sampler = None;
     }
 
     /// After the end: the limit that ended the command by the kernel's hand, and how often new processes were refused.
     pub(super) fn verdict(&self) -> Result<(Option<Outcome>, u64), LimitError> {
-        let Some(group) = &self.cgroup else { return Ok((None, 0)) };
-        let hits = group.hits()?;
+        let hits = match &self.group {
+            Some(Group::Own(group)) => group.hits()?,
+            Some(Group::Scope(scope)) => scope.hits()?,
+            None => Hits::default(),
+        };
         Ok(((hits.memory > 0).then_some(Outcome::MemoryLimit), hits.processes))
     }
 
-    /// Removes the control group.
+    /// Removes the control group. A scope vanishes with its last process.
     pub(super) fn remove(self) -> Result<(), LimitError> {
-        self.cgroup.map_or(Ok(()), Cgroup::remove)
+        match self.group {
+            Some(Group::Own(group)) => group.remove(),
+            Some(Group::Scope(_)) | None => Ok(()),
+        }
     }
 }
 
@@ -82,7 +143,8 @@ fn make_cgroup(plan: &Plan, facts: &CgroupFacts) -> Result<Option<Cgroup>, Limit
     Ok(None)
 }
 
-fn bounds_by(plan: &Plan, wanted: LimitMechanism) -> Vec<Bound> {
+/// The bounds that the plan sets by one mechanism.
+pub(super) fn bounds_by(plan: &Plan, wanted: LimitMechanism) -> Vec<Bound> {
     plan.steps_of(Side::Supervisor)
         .filter_map(|step| match &step.operation {
             Operation::Limit { resource, value, mechanism } if *mechanism == wanted => {
@@ -91,4 +153,21 @@ fn bounds_by(plan: &Plan, wanted: LimitMechanism) -> Vec<Bound> {
             _ => None,
         })
         .collect()
+}
+
+/// The plan's private directories on the host, outermost only.
+fn private_directories(plan: &Plan) -> Result<Vec<OwnedFd>, LimitError> {
+    let mut paths: Vec<&std::path::Path> = Vec::new();
+    for step in &plan.steps {
+        if let Operation::PrivateDirectory { path } = &step.operation
+            && !paths.iter().any(|outer| path.starts_with(outer))
+        {
+            paths.push(path);
+        }
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = |path: &&std::path::Path| {
+        rustix::fs::openat(CWD, *path, flags, Mode::empty()).map_err(|error| LimitError::group("open", *path, error))
+    };
+    paths.iter().map(open).collect()
 }

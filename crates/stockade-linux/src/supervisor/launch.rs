@@ -19,7 +19,7 @@ use crate::observe::{Context, Observer};
 use crate::relay::{HostStdio, InnerStdio, Relay};
 use crate::stage::Stage;
 use crate::stage::channel::{Channel, Received};
-use crate::stage::message::FromStage;
+use crate::stage::message::{FromStage, ToInit};
 use crate::sys::clone::{ALL_NAMESPACES, Cloned, clone3, is_single_threaded};
 use crate::sys::notify::Listener;
 use crate::sys::signals::Signals;
@@ -47,13 +47,15 @@ pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
     }
     let Launch { plan, cgroups, stdio, denials } = launch;
     let started = Instant::now();
-    let bounds = Bounds::prepare(plan, cgroups, started)?;
+    let mut bounds = Bounds::prepare(plan, cgroups, started)?;
     let private = PrivateDirectories::make(plan)?;
     let output = limit_of(plan, Resource::Output);
     let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
     let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
     let (channel, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
     let sandbox = start_stage(plan, theirs, inner, &signals, &bounds)?;
+    bounds.enclose(plan, cgroups, sandbox.pid)?;
+    channel.send(&ToInit::Proceed.encode(), &[]).map_err(LaunchError::Channel)?;
     let parts = RunningParts { plan, bounds, private, relay, signals, channel, sandbox, denials, started };
     wait_until_ready(parts)
 }
@@ -104,7 +106,7 @@ fn start_stage(
     }
 }
 
-fn wait_until_ready(mut parts: RunningParts<'_>) -> Result<Running<'_>, LaunchError> {
+fn wait_until_ready(parts: RunningParts<'_>) -> Result<Running<'_>, LaunchError> {
     let mut degraded = BTreeMap::new();
     loop {
         let mut set = [PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN)];
@@ -129,7 +131,7 @@ fn wait_until_ready(mut parts: RunningParts<'_>) -> Result<Running<'_>, LaunchEr
             FromStage::ExecFailed { errno } => return Err(LaunchError::Process(io::Error::from_raw_os_error(errno))),
             FromStage::Stopped { .. } | FromStage::Discarded { .. } => return Err(LaunchError::Unexpected),
             // The process that was to become the command gave up; its own word on why came first.
-            FromStage::Ended { .. } => parts.bounds.forget_deadline(),
+            FromStage::Ended { .. } => {}
         }
     }
 }
@@ -175,7 +177,7 @@ fn make_running(
         }
         _ => None,
     };
-    parts.bounds.watch(proc, store, parts.sandbox.pid);
+    parts.bounds.watch(parts.plan, proc, store, parts.sandbox.pid)?;
     Ok(Running::new(parts, observer, degraded))
 }
 

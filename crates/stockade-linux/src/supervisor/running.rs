@@ -295,6 +295,7 @@ impl<'a> Running<'a> {
         }
         self.record_limit(&outcome);
         self.verdict = Some(outcome);
+        self.parts.bounds.stop_looking();
         self.patience = Instant::now().checked_add(PATIENCE);
         self.tell(ToInit::End)
     }

@@ -12,7 +12,7 @@ pub(super) const EXCHANGE: &[Call] = &[
     both("accept", 43, 202, Allow),
     both("sendto", 44, 206, Network(NetworkUse::SendTo)),
     both("recvfrom", 45, 207, Allow),
-    both("sendmsg", 46, 211, Network(NetworkUse::SendMessage)),
+    both("sendmsg", 46, 211, Allow),
     both("recvmsg", 47, 212, Allow),
     both("shutdown", 48, 210, Allow),
     both("bind", 49, 200, Network(NetworkUse::Bind)),
@@ -39,5 +39,5 @@ pub(super) const EXCHANGE: &[Call] = &[
     both("mq_getsetattr", 245, 185, Ipc),
     both("accept4", 288, 242, Allow),
     both("recvmmsg", 299, 243, Allow),
-    both("sendmmsg", 307, 269, Network(NetworkUse::SendMessage)),
+    both("sendmmsg", 307, 269, Allow),
 ];
