@@ -33,7 +33,15 @@ pub(crate) fn rules() -> Rules {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let keep = tempfile::tempdir().expect("a directory");
+        Self::keep(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// In memory, where many directories are made quickly.
+    pub(crate) fn in_memory() -> Self {
+        Self::keep(tempfile::tempdir_in("/dev/shm").expect("a directory in memory"))
+    }
+
+    fn keep(keep: tempfile::TempDir) -> Self {
         let base = keep.path().canonicalize().expect("its path");
         let workspace = base.join("work");
         fs::create_dir(&workspace).expect("a workspace");
