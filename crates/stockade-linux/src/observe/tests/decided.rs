@@ -216,6 +216,15 @@ fn without_namespaces_the_supervisor_acts_only_where_the_plan_lets_the_process()
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
 }
 
+/// Ends the other thread of a race, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// One thread swaps a link to `plain` with one to `.env` while another opens it.
 #[test]
 fn swapping_links_between_check_and_use_never_opens_a_denied_file() {
@@ -232,6 +241,7 @@ fn swapping_links_between_check_and_use_never_opens_a_denied_file() {
                 renameat_with(CWD, &link, CWD, &other, RenameFlags::EXCHANGE).unwrap();
             }
         });
+        let _stop = Stop(&stop);
         let (opened, _) = scene.run(|| {
             let mut opened = 0;
             for _ in 0..10_000 {
@@ -242,7 +252,6 @@ fn swapping_links_between_check_and_use_never_opens_a_denied_file() {
             }
             opened
         });
-        stop.store(true, Relaxed);
         opened
     });
     assert!(opened > 0 && opened < 10_000, "the race has to be lost and won: {opened}");
@@ -263,6 +272,7 @@ fn swapping_the_path_between_check_and_use_never_opens_a_denied_file() {
                 memory.write_all_at(b"plain", name).unwrap();
             }
         });
+        let _stop = Stop(&stop);
         let (counts, _) = scene.run(|| {
             let mut counts = (0, 0);
             for _ in 0..10_000 {
@@ -280,7 +290,6 @@ fn swapping_the_path_between_check_and_use_never_opens_a_denied_file() {
             }
             counts
         });
-        stop.store(true, Relaxed);
         counts
     });
     assert!(opened > 0 && refused > 0, "the race has to be lost and won: {opened} opened, {refused} refused");
