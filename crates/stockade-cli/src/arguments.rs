@@ -66,7 +66,7 @@ pub(crate) struct RunArguments {
     pub(crate) verbose: bool,
 
     /// The command and its arguments; without one, your shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct PlanArguments {
     pub(crate) json: bool,
 
     /// The command and its arguments; without one, your shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -124,4 +124,114 @@ pub(crate) struct DoctorArguments {
     /// Print the findings as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade::Tier;
+    use stockade::report::Protection;
+    use stockade::request::Trace;
+    use stockade::units::{ByteSize, Span};
+
+    use super::*;
+
+    fn run(arguments: &[&str]) -> RunArguments {
+        let whole = ["stockade", "run"].iter().chain(arguments);
+        match Arguments::try_parse_from(whole).expect("arguments").command {
+            Command::Run(run) => *run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_option_lands_in_its_place() {
+        let sandbox = |arguments: &[&str]| run(arguments).sandbox;
+        let default = SandboxOptions::default;
+        let set = |name: &str, value: &str| Variable::Set(name.to_owned(), value.to_owned());
+        for (arguments, expected) in [
+            (vec![], default()),
+            (vec!["-C", "d"], SandboxOptions { workspace: Some("d".into()), ..default() }),
+            (vec!["--workspace=d"], SandboxOptions { workspace: Some("d".into()), ..default() }),
+            (vec!["-p", "hardened"], SandboxOptions { profile: Some("hardened".into()), ..default() }),
+            (vec!["--policy", "p"], SandboxOptions { policy: Some("p".into()), ..default() }),
+            (vec!["-r", "a", "-r", "b"], SandboxOptions { read: vec!["a".into(), "b".into()], ..default() }),
+            (vec!["--write", "a"], SandboxOptions { write: vec!["a".into()], ..default() }),
+            (vec!["--deny", "**/.env"], SandboxOptions { deny: vec!["**/.env".into()], ..default() }),
+            (vec!["-e", "A=b"], SandboxOptions { env: vec![set("A", "b")], ..default() }),
+            (vec!["--env", "A"], SandboxOptions { env: vec![Variable::Pass("A".into())], ..default() }),
+            (vec!["--memory", "1GiB"], SandboxOptions { memory: Some(ByteSize(1 << 30)), ..default() }),
+            (vec!["--cpus", "1.5"], SandboxOptions { milli_cpus: Some(1_500), ..default() }),
+            (vec!["--processes", "7"], SandboxOptions { processes: Some(7), ..default() }),
+            (vec!["--files", "8"], SandboxOptions { files: Some(8), ..default() }),
+            (vec!["--disk", "2MB"], SandboxOptions { disk: Some(ByteSize(2_000_000)), ..default() }),
+            (vec!["--time", "1m30s"], SandboxOptions { time: Some(Span { milliseconds: 90_000 }), ..default() }),
+            (vec!["--output", "1kB"], SandboxOptions { output: Some(ByteSize(1_000)), ..default() }),
+            (vec!["--isolation", "landlock"], SandboxOptions { isolation: Some(Tier::Landlock), ..default() }),
+            (
+                vec!["--accept-degraded", "home,caches", "--accept-degraded=ipc"],
+                SandboxOptions {
+                    accept_degraded: vec![Protection::Home, Protection::Caches, Protection::Ipc],
+                    ..default()
+                },
+            ),
+            (vec!["--trace"], SandboxOptions { trace: Some(Trace::Writes), ..default() }),
+            (vec!["--trace=writes"], SandboxOptions { trace: Some(Trace::Writes), ..default() }),
+            (vec!["--trace=all"], SandboxOptions { trace: Some(Trace::All), ..default() }),
+        ] {
+            assert_eq!(sandbox(&arguments), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_is_everything_after_its_first_word() {
+        for (arguments, command) in [
+            (vec!["--", "make", "-j2"], vec!["make", "-j2"]),
+            (vec!["make", "-j2", "--quiet"], vec!["make", "-j2", "--quiet"]),
+            (vec!["-q", "--", "--odd"], vec!["--odd"]),
+            (vec!["--trace", "ls"], vec!["ls"]),
+            (vec!["sh", "--", "-c"], vec!["sh", "--", "-c"]),
+            (vec![], vec![]),
+        ] {
+            let parsed = run(&arguments);
+            assert_eq!(parsed.command, command, "{arguments:?}");
+            assert_eq!(parsed.quiet, arguments.first() == Some(&"-q"));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_name() {
+        for (arguments, word) in [
+            (vec!["run", "--nonsense"], "--nonsense"),
+            (vec!["run", "--memory", "much"], "much"),
+            (vec!["run", "--time", "10"], "10"),
+            (vec!["run", "--isolation", "vm"], "namespaces, landlock"),
+            (vec!["run", "--accept-degraded", "all"], "process-visibility"),
+            (vec!["run", "-e", "=x"], "NAME"),
+            (vec!["run", "-q", "-v"], "--verbose"),
+            (vec!["run", "-C", "a", "-C", "b"], "--workspace"),
+            (vec!["policy", "check"], "<FILE>"),
+            (vec!["gate"], "gate"),
+        ] {
+            let whole = ["stockade"].iter().chain(&arguments);
+            let error = Arguments::try_parse_from(whole).expect_err("refused").to_string();
+            assert!(error.contains(word), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn arguments_need_not_be_unicode() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(b"\xff\xfe".to_vec());
+        let whole = ["stockade", "run", "--"].iter().map(OsString::from).chain([odd.clone()]);
+        match Arguments::try_parse_from(whole).expect("arguments").command {
+            Command::Run(run) => assert_eq!(run.command, [odd]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
 }

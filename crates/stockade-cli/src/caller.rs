@@ -103,7 +103,8 @@ fn entry_of(uid: u32, passwd: &[u8]) -> PasswdEntry {
 mod tests {
     use super::*;
 
-    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n# broken\nann:x:1000:1000:Ann,,,:/nonexistent/ann:/bin/zsh\n\
+    const PASSWD: &[u8] =
+        b"root:x:0:0:root:/root:/bin/bash\n# broken\nann:x:1000:1000:Ann,,,:/nonexistent/ann:/bin/zsh\n\
         nosh:x:1001:1001::/nonexistent/nosh:\n";
 
     fn caller(variables: &[(&str, &str)], uid: u32) -> Caller {

@@ -103,7 +103,10 @@ mod tests {
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
         assert_eq!(lines.len(), 2);
         for (line, (kind, sequence)) in lines.iter().zip([("denial", 0), ("limit", 1)]) {
-            assert_eq!((&line["event"], &line["sequence"], &line["version"]), (&json!(kind), &json!(sequence), &json!(1)));
+            assert_eq!(
+                (&line["event"], &line["sequence"], &line["version"]),
+                (&json!(kind), &json!(sequence), &json!(1))
+            );
         }
         assert_eq!(lines[0]["denial"]["target"], "192.0.2.1:443\n");
     }

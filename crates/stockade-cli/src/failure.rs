@@ -87,7 +87,9 @@ impl Failure {
     /// What to do about it, where the text does not say so itself.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::CurrentDirectory(_) => Some("it was removed or closed to you; change to another one, or name it with -C"),
+            Self::CurrentDirectory(_) => {
+                Some("it was removed or closed to you; change to another one, or name it with -C")
+            }
             Self::Workspace { .. } => Some("-C names an existing directory"),
             Self::PolicyFile { problem: FileProblem::Unreadable(_), .. } => {
                 Some("a policy that is there is never passed over: make it readable, or remove it")

@@ -195,7 +195,7 @@ mod tests {
         };
         let outside = tempfile::tempdir().expect("folder");
         let outer = file(outside.path().join("p.toml"));
-        assert_eq!(PolicyFile::protecting(&[outer.clone()], &workspace), None);
+        assert_eq!(PolicyFile::protecting(std::slice::from_ref(&outer), &workspace), None);
         let files = [outer, file(workspace.join("a.toml")), file(workspace.join("b\"*.toml"))];
         let policy = PolicyFile::protecting(&files, &workspace).expect("protects");
         assert_eq!(policy.text, "version = 1\nfilesystem.protect = [\"a.toml\", \"b??.toml\"]\n");

@@ -59,7 +59,8 @@ impl ResultFile {
 
 fn open_without_links(path: &Path, workspace: &Path) -> io::Result<File> {
     let below: PathBuf = path.strip_prefix(workspace).map_err(io::Error::other)?.to_owned();
-    let directory = rustix::fs::openat(CWD, workspace, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let directory =
+        rustix::fs::openat(CWD, workspace, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let opened = rustix::fs::openat2(&directory, below, flags, Mode::from_raw_mode(0o666), resolve)?;

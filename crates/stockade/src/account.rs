@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stockade_linux::Finished;
+use stockade_spec::Report;
 use stockade_spec::plan::{Operation, Plan, Step, enforcement};
 use stockade_spec::report::{Enforcement, Level, MAX_DENIALS, OperationResult, REPORT_VERSION};
-use stockade_spec::Report;
 
 use crate::protected::Found;
 
@@ -100,7 +100,10 @@ mod tests {
                 step(Operation::CreateNamespaces, Protection::Files),
                 step(Operation::LoopbackUp, Protection::Loopback),
                 step(Operation::MountMqueue, Protection::Ipc),
-                step(Operation::SweepProtected { workspace: "/w".into(), patterns: Vec::new() }, Protection::ProtectedFiles),
+                step(
+                    Operation::SweepProtected { workspace: "/w".into(), patterns: Vec::new() },
+                    Protection::ProtectedFiles,
+                ),
             ],
             degraded: vec![Degradation { protection: Protection::Ipc, reason: "weak".into() }],
             explanations: Explanations::default(),
@@ -119,10 +122,12 @@ mod tests {
             stderr_tail: Vec::new(),
         };
         let plan = plan();
-        let report = report(&plan, UNIX_EPOCH, finished, Found { failures: vec!["a".into(), "b".into()], ..Found::default() });
+        let report =
+            report(&plan, UNIX_EPOCH, finished, Found { failures: vec!["a".into(), "b".into()], ..Found::default() });
         let failures: Vec<_> = report.operations.iter().map(|result| result.failed.as_deref()).collect();
         assert_eq!(failures, [None, Some("no such device"), Some("no"), Some("a; b")]);
-        let level = |protection| &report.enforcement.iter().find(|entry| entry.protection == protection).expect("listed").level;
+        let level =
+            |protection| &report.enforcement.iter().find(|entry| entry.protection == protection).expect("listed").level;
         assert_eq!(level(Protection::Files), &Level::Enforced);
         assert!(matches!(level(Protection::Loopback), Level::Degraded { reason } if reason.contains("no such device")));
         assert!(matches!(level(Protection::Ipc), Level::Degraded { reason } if reason.starts_with("weak; ")));

@@ -20,7 +20,8 @@ pub(crate) fn check(job: &Job<'_>, policy: &Policy) -> Result<(), Error> {
     let writable: Vec<PathBuf> = workspace.into_iter().chain(written.map(|path| real(&path))).collect();
     for own in job.own.iter().map(PathBuf::as_path).chain([job.state]) {
         let own = real(own);
-        if let Some(writable) = writable.iter().find(|writable| own.starts_with(writable) || writable.starts_with(&own)) {
+        if let Some(writable) = writable.iter().find(|writable| own.starts_with(writable) || writable.starts_with(&own))
+        {
             return Err(Error::OwnFilesWritable { own, writable: writable.clone() });
         }
     }

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use rustix::event::EventfdFlags;
 use stockade_linux::denials::{Attempt, DenialLog};
+use stockade_spec::Tier;
 use stockade_spec::glob::{Case, Rules};
 use stockade_spec::plan::{Operation, Plan};
 use stockade_spec::report::{Area, MAX_DENIALS, Quarantined};
-use stockade_spec::Tier;
 use stockade_workspace::{
     Before, Finding, Hold, Journal, Kept, Options, Quarantine, Reason, StateDirectory, Swept, Watch, sweep,
 };

@@ -64,7 +64,15 @@ pub fn run(job: &Job<'_>, stdio: HostStdio, observe: impl FnMut(Event<'_>)) -> R
     let policy = policy(job)?;
     let (mut facts, before) = look(job, &policy)?;
     let plan = checked_plan(job, &policy, &facts)?;
-    match supervise(job, &state, &plan, &facts, before.clone(), stdio::duplicate(&stdio).map_err(Error::Streams)?, &tell) {
+    match supervise(
+        job,
+        &state,
+        &plan,
+        &facts,
+        before.clone(),
+        stdio::duplicate(&stdio).map_err(Error::Streams)?,
+        &tell,
+    ) {
         Err(Error::Launch(error)) => {
             let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
             facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });

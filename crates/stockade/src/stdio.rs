@@ -11,7 +11,11 @@ use stockade_linux::relay::HostStdio;
 /// When one is closed, or no descriptor is free.
 pub fn inherited() -> io::Result<HostStdio> {
     let duplicate = |stream: &dyn AsFd| stream.as_fd().try_clone_to_owned();
-    Ok(HostStdio { stdin: duplicate(&io::stdin())?, stdout: duplicate(&io::stdout())?, stderr: duplicate(&io::stderr())? })
+    Ok(HostStdio {
+        stdin: duplicate(&io::stdin())?,
+        stdout: duplicate(&io::stdout())?,
+        stderr: duplicate(&io::stderr())?,
+    })
 }
 
 /// Once more the same streams.

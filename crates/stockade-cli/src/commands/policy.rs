@@ -23,8 +23,7 @@ fn check(files: &[PathBuf], workspace_file: bool) -> Result<u8, Failure> {
     let below = if workspace_file { Some(Inputs::without_workspace_file()?.policy()?) } else { None };
     let mut mistakes = Vec::new();
     for path in files {
-        let file =
-            if path == Path::new("-") { policy_files::read_stdin() } else { policy_files::read(path) }?;
+        let file = if path == Path::new("-") { policy_files::read_stdin() } else { policy_files::read(path) }?;
         mistakes.extend(match &below {
             Some(policy) => policy::check_workspace(policy, file.source()),
             None => policy::check(file.source()),

@@ -82,14 +82,7 @@ impl TrialBed {
     }
 
     fn job<'a>(&'a self, request: &'a Request) -> Job<'a> {
-        Job {
-            layers: Vec::new(),
-            workspace: None,
-            overrides: &self.overrides,
-            request,
-            own: &[],
-            state: &self.state,
-        }
+        Job { layers: Vec::new(), workspace: None, overrides: &self.overrides, request, own: &[], state: &self.state }
     }
 }
 

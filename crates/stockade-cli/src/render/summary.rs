@@ -80,7 +80,10 @@ fn outcome(report: &Report) -> Option<String> {
     Some(match &report.outcome {
         Outcome::Exited { .. } | Outcome::Signaled { .. } => return None,
         Outcome::NotFound => {
-            format!("command not found: {}\n\nhint: it is looked up in the PATH of the sandbox; -r DIR shows a directory", escaped(program))
+            format!(
+                "command not found: {}\n\nhint: it is looked up in the PATH of the sandbox; -r DIR shows a directory",
+                escaped(program)
+            )
         }
         Outcome::CannotExecute { errno } => {
             format!("cannot execute {}: {}", escaped(program), std::io::Error::from_raw_os_error(*errno))
@@ -261,6 +264,9 @@ mod tests {
             kept_at: "/state/q/1".into(),
         });
         let text = summary(&report, Verbosity::Normal);
-        assert_eq!(text, "stockade: protected files appeared and were moved away:\n  .git/hooks/pre-commit -> /state/q/1\n");
+        assert_eq!(
+            text,
+            "stockade: protected files appeared and were moved away:\n  .git/hooks/pre-commit -> /state/q/1\n"
+        );
     }
 }
