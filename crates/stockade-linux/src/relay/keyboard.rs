@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::caller::{CallerTerminal, collects_lines, end_of_input};
 use super::error::RelayError;
+use super::ticker::Ticker;
 
 /// Bytes that are read from the terminal at once. A line has at most 4096 (`N_TTY_BUF_SIZE` of the kernel).
 const CHUNK: usize = 4096;
@@ -37,11 +38,14 @@ pub(super) struct Keyboard {
     pending: Vec<u8>,
     /// Whether the terminal may be read: it is ours, and neither hung up nor taken over by another program.
     open: bool,
+    /// Ticks while this process is in the background. A shell that brings a running job to the foreground sends it no
+    /// signal, so it has to look.
+    background: Option<Ticker>,
 }
 
 impl Keyboard {
     pub(super) const fn new(terminal: CallerTerminal, usage: Use) -> Self {
-        Self { terminal, usage, full_screen: false, master: None, pending: Vec::new(), open: false }
+        Self { terminal, usage, full_screen: false, master: None, pending: Vec::new(), open: false, background: None }
     }
 
     /// Connects the pseudo-terminal: it gets the modes and the size of the caller's.
@@ -63,13 +67,20 @@ impl Keyboard {
         if self.current() == Use::Keys {
             self.terminal.make_raw()?;
         }
-        self.open = self.current() != Use::Nothing && self.terminal.is_ours();
+        let ours = self.terminal.is_ours();
+        self.open = self.current() != Use::Nothing && ours;
+        match (&self.background, ours || self.current() == Use::Nothing) {
+            (_, true) => self.background = None,
+            (None, false) => self.background = Some(Ticker::start()?),
+            (Some(_), false) => {}
+        }
         Ok(())
     }
 
     /// Leaves the terminal as it was found.
     pub(super) fn suspend(&mut self) -> Result<(), RelayError> {
         self.open = false;
+        self.background = None;
         self.terminal.restore()
     }
 
@@ -80,6 +91,7 @@ impl Keyboard {
     /// The command ended: nothing more is read.
     pub(super) fn end(&mut self) {
         self.open = false;
+        self.background = None;
         self.master = None;
         self.pending.clear();
     }
@@ -90,13 +102,18 @@ impl Keyboard {
         if !self.pending.is_empty() {
             return Some((master.as_fd(), PollFlags::OUT));
         }
-        self.open.then(|| (self.terminal.as_fd(), PollFlags::IN))
+        let input = if self.open { Some(self.terminal.as_fd()) } else { self.background.as_ref().map(AsFd::as_fd) };
+        input.map(|fd| (fd, PollFlags::IN))
     }
 
     /// Passes on what was typed.
     pub(super) fn pump(&mut self, flags: PollFlags) -> Result<(), RelayError> {
         self.follow_modes()?;
         if self.pending.is_empty() {
+            if let Some(ticker) = &self.background {
+                ticker.take();
+                return self.resume();
+            }
             self.read(flags);
         }
         self.write();

@@ -21,6 +21,7 @@ mod sink;
 mod source;
 mod stdio;
 mod tail;
+mod ticker;
 
 use std::os::fd::OwnedFd;
 
@@ -124,8 +125,8 @@ impl Relay {
         self.keyboard.as_mut().map_or(Ok(()), Keyboard::suspend)
     }
 
-    /// Uses the caller's terminal again, if this process is in its foreground. To be called on every `SIGCONT`: that is
-    /// also how a run that was started in the background learns that it came to the foreground.
+    /// Uses the caller's terminal again, if this process is in its foreground; otherwise as soon as it is. To be called
+    /// on every `SIGCONT`.
     ///
     /// # Errors
     ///

@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFlags, Timespec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use stockade_spec::request::Terminal;
@@ -215,16 +216,17 @@ fn with_other_input_keys_are_read_only_for_a_full_screen_program() {
     assert!(session.collects_lines());
 }
 
-/// This test runs itself once more, as a background job of a shell on a terminal of its own.
+/// This test runs itself once more, as a job of a shell on a terminal of its own: in the background first.
 #[test]
-fn in_the_background_the_terminal_is_left_alone() {
+fn a_job_in_the_background_leaves_the_terminal_alone_until_it_is_in_the_foreground() {
     const MARK: &str = "STOCKADE_TEST_BACKGROUND";
     if std::env::var_os(MARK).is_some() {
         return background_job();
     }
     let person = open_terminal(Path::new("/dev/ptmx")).unwrap();
-    let script = "set -m; \"$0\" --exact --nocapture \"$1\" & wait $!";
-    let name = "relay::tests::terminal::in_the_background_the_terminal_is_left_alone";
+    let script = "set -m; \"$0\" --exact --nocapture \"$1\" & sleep 1; fg";
+    let name =
+        "relay::tests::terminal::a_job_in_the_background_leaves_the_terminal_alone_until_it_is_in_the_foreground";
     let mut shell = Command::new("setsid")
         .args(["-c", "-w", "sh", "-c", script])
         .arg(std::env::current_exe().unwrap())
@@ -256,7 +258,22 @@ fn background_job() {
     relay.resume().unwrap();
     let mut set = Vec::new();
     relay.interests(&mut set);
-    assert_eq!(set.len(), 2, "the outputs alone are waited for");
+    assert_eq!(set.len(), 3, "the clock and the outputs are waited for, and not the terminal");
+    rustix::event::poll(&mut set[..1], Some(&Timespec { tv_sec: 5, tv_nsec: 0 })).unwrap();
+    assert_eq!(set[0].revents(), PollFlags::IN, "the clock ticks");
+    let revents = [PollFlags::IN, PollFlags::empty(), PollFlags::empty()];
+    relay.ready(&revents).unwrap();
+    assert!(tcgetattr(&stdin).unwrap().local_modes.contains(LocalModes::ICANON));
+    // Brought to the foreground, it takes the terminal at the next tick.
+    println!("in the background");
+    let start = Instant::now();
+    while rustix::termios::tcgetpgrp(&stdin).unwrap() != rustix::process::getpgrp() {
+        assert!(start.elapsed() < PATIENCE, "the shell does not bring this job to the foreground");
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread::sleep(Duration::from_millis(300));
+    relay.ready(&revents).unwrap();
+    assert!(!tcgetattr(&stdin).unwrap().local_modes.contains(LocalModes::ICANON));
     drop(relay);
     let after = tcgetattr(&stdin).unwrap();
     assert_eq!(before.local_modes, after.local_modes);
