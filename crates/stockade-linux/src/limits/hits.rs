@@ -35,7 +35,7 @@ pub fn verdict(hits: Hits, exceeded: Option<Exceeded>, signal: Option<i32>) -> O
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hits {
     /// Processes that the kernel ended because this group was at its own memory limit. Processes that were ended because the
-    /// machine, or a group further up, had no memory left do not count.
+    /// machine, or a group further up, had no memory left do not count. Version 2 may count a process twice.
     pub memory: u64,
     /// New processes and threads that the kernel refused because of this group's limit.
     pub processes: u64,

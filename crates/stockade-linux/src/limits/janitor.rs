@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
 
 use super::error::LimitError;
 use super::members;
@@ -20,6 +20,7 @@ use crate::sys::janitor::{Copied, copy, reap, seclude};
 /// The process that removes the groups of a supervisor that was killed. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Janitor {
+    pid: Pid,
     process: OwnedFd,
 }
 
@@ -36,7 +37,7 @@ impl Janitor {
             .map_err(|error| LimitError::call("open a descriptor of this process", error))?;
         match copy().map_err(|error| LimitError::call("start the process that cleans up", error))? {
             Copied::Original { pid, pidfd } => {
-                let janitor = Self { process: pidfd };
+                let janitor = Self { pid, process: pidfd };
                 // Done here and not by the janitor, which may not have run yet when the first directory is made.
                 rustix::process::setpgid(Some(pid), Some(pid))
                     .map_err(|error| LimitError::call("give the process that cleans up its own group", error))?;
@@ -44,6 +45,11 @@ impl Janitor {
             }
             Copied::Copy => exit_now(live(supervisor.as_fd(), paths)),
         }
+    }
+
+    /// Its process id.
+    pub(crate) const fn pid(&self) -> Pid {
+        self.pid
     }
 
     /// Lets it wait for the end of this process, to try again what failed here.

@@ -26,16 +26,14 @@ fn holds() {
     let mut member = roles::start(&["sleep"]);
     let scope = start(Pid::from_child(&member), &[]);
     let listed = std::fs::read_to_string(scope.path().join("cgroup.procs")).unwrap();
-    assert_eq!(listed.trim(), member.id().to_string());
+    assert!(listed.lines().any(|line| line == member.id().to_string()), "{listed}");
+    // The keeper of the scope is the other one.
+    assert_eq!(listed.lines().count(), 2, "{listed}");
     scope.kill().unwrap();
     assert_eq!(member.wait().unwrap().signal(), Some(9));
-    let end = std::time::Instant::now() + Duration::from_secs(10);
-    while scope.path().exists() {
-        assert!(std::time::Instant::now() < end, "the manager does not remove the scope");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    scope.kill().unwrap();
-    assert_eq!(scope.hits().unwrap(), Hits::default());
+    let path = scope.path().to_owned();
+    drop(scope);
+    assert!(!path.exists(), "the manager does not remove the scope");
 }
 
 fn memory() {
@@ -46,10 +44,10 @@ fn memory() {
     let announcement = scope.out_of_memory_descriptor().unwrap();
     let mut set = [rustix::event::PollFd::new(&announcement, rustix::event::PollFlags::IN)];
     // The first change may be reclaim at the limit, before anything has to be killed.
+    let limit = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
     while scope.hits().unwrap().memory == 0 {
-        rustix::event::poll(&mut set, None).unwrap();
+        assert_eq!(rustix::event::poll(&mut set, Some(&limit)).unwrap(), 1, "nothing was announced");
     }
-    scope.kill().unwrap();
     assert_eq!(hog.wait().unwrap().signal(), Some(9));
     assert_eq!(scope.hits().unwrap().memory, 1);
 }
@@ -59,5 +57,5 @@ fn processes() {
     let scope = start(Pid::from_child(&parent), &[(Resource::Processes, 5)]);
     roles::go(&mut parent);
     assert_eq!(roles::output(parent), "4");
-    drop(scope);
+    assert!(scope.hits().unwrap().processes >= 1);
 }

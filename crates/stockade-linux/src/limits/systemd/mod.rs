@@ -24,15 +24,24 @@ use self::memory_watch::MemoryWatch;
 use self::message::{Incoming, Value};
 use super::error::LimitError;
 use super::hits::Hits;
+use super::janitor::Janitor;
 use super::settings::{Bound, Version};
 use super::{kernel_file, members};
 
 /// The serial number of the only call on a connection.
 const SERIAL: u32 = 1;
 
-/// A scope with processes in it. Dropping it leaves it to the manager, which removes it when the last process has ended.
+/// How long dropping waits for the manager to remove the scope, in milliseconds.
+const REMOVAL_MS: u64 = 500;
+
+/// A scope with processes in it.
+///
+/// The manager removes a scope as soon as its last process has ended, and what the kernel counted is gone then. So a process of
+/// our own stays in it until this is dropped; it ends with the supervisor too. For its sake the kernel is not told to end the
+/// whole group when memory runs out: it ends one process, and the supervisor, which is told, ends the others.
 #[derive(Debug)]
 pub struct Scope {
+    keeper: Option<Janitor>,
     path: PathBuf,
     directory: OwnedFd,
     watch: Option<MemoryWatch>,
@@ -44,18 +53,19 @@ impl Scope {
     /// until it is there.
     ///
     /// # Errors
-    /// [`LimitError::Scope`]; [`LimitError::Unsupported`] for a resource that no controller bounds. The process may be in the scope
-    /// then, and has to be ended.
+    /// [`LimitError::Scope`]; [`LimitError::Unsupported`] for a resource that no controller bounds; [`LimitError::Threaded`]. The
+    /// process may be in the scope then, and has to be ended.
     pub fn start(socket: &Path, pid: Pid, bounds: &[Bound], timeout: Duration) -> Result<Self, LimitError> {
         let unit = format!("{}.scope", super::group::unique_name());
-        let properties = properties(pid, bounds)?;
+        let keeper = Janitor::start(&[])?;
+        let properties = properties(&[pid, keeper.pid()], bounds)?;
         request(socket, &unit, &properties, timeout)?;
         let path = crate::probe::group_of(pid).filter(|path| path.ends_with(&unit));
         let path = path.ok_or(ScopeError::NotMoved { unit })?;
         let directory = kernel_file::open(CWD, &path, OFlags::RDONLY | OFlags::DIRECTORY)
             .map_err(|error| LimitError::group("open", &path, error))?;
         let watch = MemoryWatch::start(&directory).map_err(|error| LimitError::group("watch", &path, error))?;
-        let scope = Self { path, directory, watch, known: Cell::default() };
+        let scope = Self { keeper: Some(keeper), path, directory, watch, known: Cell::default() };
         scope.check(bounds)?;
         Ok(scope)
     }
@@ -66,8 +76,7 @@ impl Scope {
         &self.path
     }
 
-    /// Which bounds were hit so far. The manager removes the scope as soon as its last process has ended, so what was known then is what
-    /// this says afterwards; [`Scope::out_of_memory_descriptor`] says in time when to ask.
+    /// Which bounds were hit so far.
     ///
     /// # Errors
     /// [`LimitError::Group`].
@@ -92,11 +101,12 @@ impl Scope {
         self.watch.as_ref().map(MemoryWatch::descriptor)
     }
 
-    /// Kills every member.
+    /// Kills every member, the keeper included; what was hit is noted before.
     ///
     /// # Errors
     /// [`LimitError::Group`].
     pub fn kill(&self) -> Result<(), LimitError> {
+        self.hits()?;
         members::kill(self.directory.as_fd())
             .map_err(|error| LimitError::group("kill the members of", &self.path, error))
     }
@@ -115,18 +125,31 @@ impl Scope {
                 return Err(ScopeError::NotDelegated { file }.into());
             }
         }
-        // As in groups of our own; scopes have a property for it only since systemd 253. A bound without it still holds.
-        drop(kernel_file::write(&self.directory, "memory.oom.group", b"1").map_err(std::io::Error::from));
         Ok(())
     }
 }
 
-fn properties(pid: Pid, bounds: &[Bound]) -> Result<Vec<(&'static str, Value)>, LimitError> {
+impl Drop for Scope {
+    /// Ends what is left, and gives the manager time to remove the scope, so that nothing is left when the supervisor ends.
+    fn drop(&mut self) {
+        // The manager ends it at the latest when it stops itself; nobody is left to be told.
+        drop(self.kill());
+        drop(self.keeper.take());
+        for _ in 0..REMOVAL_MS {
+            if !self.path.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn properties(pids: &[Pid], bounds: &[Bound]) -> Result<Vec<(&'static str, Value)>, LimitError> {
     let mut properties = vec![
         ("Description", Value::Text("Stockade sandbox".to_owned())),
         // A scope that failed would otherwise be listed until someone resets it.
         ("CollectMode", Value::Text("inactive-or-failed".to_owned())),
-        ("PIDs", Value::Numbers(vec![pid.as_raw_nonzero().get().unsigned_abs()])),
+        ("PIDs", Value::Numbers(pids.iter().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()).collect())),
     ];
     for &Bound { resource, value } in bounds {
         match resource {
@@ -134,7 +157,8 @@ fn properties(pid: Pid, bounds: &[Bound]) -> Result<Vec<(&'static str, Value)>, 
                 properties.push(("MemoryMax", Value::Number(value)));
                 properties.push(("MemorySwapMax", Value::Number(0)));
             }
-            Resource::Processes => properties.push(("TasksMax", Value::Number(value))),
+            // The process that keeps the scope counts too.
+            Resource::Processes => properties.push(("TasksMax", Value::Number(value.saturating_add(1)))),
             // Microseconds of processor time in a second.
             Resource::Cpu => properties.push(("CPUQuotaPerSecUSec", Value::Number(value.saturating_mul(1_000)))),
             _ => return Err(LimitError::Unsupported { resource, mechanism: "a systemd scope" }),

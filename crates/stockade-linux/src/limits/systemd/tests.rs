@@ -66,7 +66,7 @@ fn job_removed(unit: &str, result: &str) -> Vec<u8> {
 fn the_call_carries_the_bounds() {
     let bounds = [(Resource::Memory, 1 << 30), (Resource::Processes, 99), (Resource::Cpu, 1_500)];
     let bounds = bounds.map(|(resource, value)| Bound { resource, value });
-    let wanted = properties(Pid::from_raw(77).unwrap(), &bounds).unwrap();
+    let wanted = properties(&[77, 78].map(|pid| Pid::from_raw(pid).unwrap()), &bounds).unwrap();
     let expected = message::start_transient_unit(SERIAL, "x.scope", &wanted);
     let (_folder, socket) = manager(move |call| {
         assert_eq!(call, expected);
@@ -74,8 +74,9 @@ fn the_call_carries_the_bounds() {
         [job_removed("other.scope", "failed"), job_removed("x.scope", "done"), returned()].concat()
     });
     request(&socket, "x.scope", &wanted, TIMEOUT).unwrap();
+    assert!(wanted.contains(&("TasksMax", Value::Number(100))));
     assert!(wanted.contains(&("CPUQuotaPerSecUSec", Value::Number(1_500_000))));
-    assert!(wanted.contains(&("PIDs", Value::Numbers(vec![77]))));
+    assert!(wanted.contains(&("PIDs", Value::Numbers(vec![77, 78]))));
 }
 
 #[test]
@@ -102,14 +103,9 @@ fn a_manager_that_does_not_answer_is_not_waited_for() {
     assert!(error.to_string().contains("/nonexistent/private"), "{error}");
 }
 
+/// The test harness has several threads, in which no copy of the process can be made.
 #[test]
-fn a_process_that_was_not_moved_is_noticed() {
-    let (_folder, socket) = manager(|call| {
-        let start = call.windows(9).position(|part| part == b"stockade-").unwrap();
-        let end = call[start..].iter().position(|&byte| byte == 0).unwrap();
-        let unit = std::str::from_utf8(&call[start..start + end]).unwrap();
-        [returned(), job_removed(unit, "done")].concat()
-    });
-    let error = Scope::start(&socket, rustix::process::getpid(), &[], TIMEOUT).unwrap_err();
-    assert!(matches!(error, LimitError::Scope(ScopeError::NotMoved { .. })), "{error}");
+fn a_threaded_process_is_refused() {
+    let error = Scope::start(Path::new("/nonexistent"), rustix::process::getpid(), &[], TIMEOUT).unwrap_err();
+    assert!(matches!(error, LimitError::Threaded), "{error}");
 }
