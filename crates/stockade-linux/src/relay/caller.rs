@@ -38,7 +38,10 @@ impl CallerTerminal {
     /// Gives the pseudo-terminal the modes of this one. Without `echo`, what is typed is not repeated there: this
     /// terminal does it.
     pub(super) fn copy_modes_to(&self, master: &OwnedFd, echo: bool) -> Result<(), RelayError> {
-        let mut modes = tcgetattr(&self.fd).map_err(failed("read the modes of the caller's terminal"))?;
+        // In the background, the modes are those of whoever is in the foreground (the line editor of a shell); the ones
+        // that a new pseudo-terminal has are better.
+        let model = if self.is_ours() { &self.fd } else { master };
+        let mut modes = tcgetattr(model).map_err(failed("read the modes of the caller's terminal"))?;
         if !echo {
             modes.local_modes.remove(LocalModes::ECHO);
         }
