@@ -15,7 +15,8 @@ use stockade_spec::facts::CgroupFacts;
 use super::error::LimitError;
 use super::hits::Hits;
 use super::janitor::Janitor;
-use super::settings::{self, Bound, Setting, Version};
+use super::settings::{Bound, Setting, Version};
+use super::site;
 use super::{kernel_file, members};
 
 /// Numbers the groups of this process.
@@ -39,20 +40,20 @@ pub(crate) struct Branch {
 }
 
 impl Cgroup {
-    /// Makes a group with the given bounds, and the janitor that removes it should this process be killed. Bounds on resources
-    /// that no controller has are an error.
+    /// Makes a group with the given bounds, and the janitor that removes it should this process be killed. Bounds on
+    /// resources that no controller has are an error.
     ///
     /// # Errors
     /// [`LimitError::NoPlace`] where the facts name no directory for a controller; [`LimitError::Unsupported`];
     /// [`LimitError::Threaded`]; [`LimitError::Group`] when the kernel refuses a step. Nothing is left behind then.
     pub fn create(facts: &CgroupFacts, version: Version, bounds: &[Bound]) -> Result<Self, LimitError> {
-        let sites = sites(facts, version, bounds)?;
+        let sites = site::sites(facts, version, bounds, &unique_name())?;
         let paths: Vec<CString> = sites.iter().map(|site| c_path(&site.path)).collect::<Result<_, _>>()?;
         let janitor = if paths.is_empty() { None } else { Some(Janitor::start(&paths)?) };
         let mut group = Self { version, branches: Vec::new(), janitor };
         for site in sites {
             if version == Version::V2 {
-                enable(&site)?;
+                site::enable(&site)?;
             }
             let branch = Branch::create(site.path)?;
             group.branches.push(branch);
@@ -82,7 +83,8 @@ impl Cgroup {
     }
 
     /// One descriptor for each directory. A process that writes `0` to all of them, by [`join`], becomes a member; the
-    /// kernel checks the permission of the process that opened them (since 5.16), so they work from inside new namespaces.
+    /// kernel checks the permission of the process that opened them (since 5.16), so they work from inside new
+    /// namespaces.
     ///
     /// # Errors
     /// [`LimitError::Group`].
@@ -120,8 +122,8 @@ impl Cgroup {
         Ok(hits)
     }
 
-    /// A descriptor that becomes readable when the group runs out of memory. Version 2 needs none: there, the kernel ends the
-    /// whole group. Version 1 ends one process of it, and the supervisor ends the others.
+    /// A descriptor that becomes readable when the group runs out of memory. Version 2 needs none: there, the kernel
+    /// ends the whole group. Version 1 ends one process of it, and the supervisor ends the others.
     ///
     /// # Errors
     /// [`LimitError::Group`], [`LimitError::Call`].
@@ -152,12 +154,14 @@ impl Cgroup {
     /// Kills every member and removes the group; waits for at most two seconds in each tree.
     ///
     /// # Errors
-    /// [`LimitError::StillInUse`], [`LimitError::Group`]. What was not removed is tried again when this process has ended.
+    /// [`LimitError::StillInUse`], [`LimitError::Group`]. What was not removed is tried again when this process has
+    /// ended.
     pub fn remove(mut self) -> Result<(), LimitError> {
         self.end()
     }
 
-    /// Ends the branches one by one. When one stays, the janitor stays too, and tries again when this process has ended.
+    /// Ends the branches one by one. When one stays, the janitor stays too, and tries again when this process has
+    /// ended.
     fn end(&mut self) -> Result<(), LimitError> {
         while let Some(branch) = self.branches.pop() {
             if let Err(error) = branch.end() {
@@ -252,67 +256,8 @@ pub(crate) fn c_path(path: &Path) -> Result<CString, LimitError> {
     CString::new(path.as_os_str().as_bytes()).map_err(|error| LimitError::group("use the path", path, error))
 }
 
-/// One directory that is going to be made.
-#[derive(Debug)]
-struct Site {
-    place: PathBuf,
-    path: PathBuf,
-    /// Device and inode of `place`: in version 1, several controllers can share a tree.
-    tree: (u64, u64),
-    controllers: Vec<&'static str>,
-    settings: Vec<Setting>,
-}
-
-/// The directories to make for the bounds, with what is written to each.
-fn sites(facts: &CgroupFacts, version: Version, bounds: &[Bound]) -> Result<Vec<Site>, LimitError> {
-    let name = unique_name();
-    let mut sites: Vec<Site> = Vec::new();
-    for &bound in bounds {
-        let controller = settings::controller(bound.resource)
-            .ok_or(LimitError::Unsupported { resource: bound.resource, mechanism: "a control group" })?;
-        let place = place(facts, version, controller).ok_or(LimitError::NoPlace { controller })?;
-        let tree = rustix::fs::stat(place).map_err(|error| LimitError::group("look at", place, error))?;
-        let tree = (tree.st_dev, tree.st_ino);
-        let settings = settings::settings(version, bound);
-        if let Some(site) = sites.iter_mut().find(|site| site.tree == tree) {
-            site.controllers.push(controller);
-            site.settings.extend(settings);
-        } else {
-            let (path, place) = (place.join(&name), place.to_owned());
-            sites.push(Site { place, path, tree, controllers: vec![controller], settings });
-        }
-    }
-    Ok(sites)
-}
-
-/// The directory in which a group with the controller is made.
-fn place<'f>(facts: &'f CgroupFacts, version: Version, controller: &str) -> Option<&'f Path> {
-    match version {
-        Version::V1 => facts.v1.get(controller).map(PathBuf::as_path),
-        Version::V2 => {
-            let place = facts.v2.as_ref()?;
-            place.controllers.iter().any(|offered| offered == controller).then_some(place.path.as_path())
-        }
-    }
-}
-
-/// Turns the controllers on for the children of the place, unless they are. They stay on, since another run may rely on them.
-fn enable(site: &Site) -> Result<(), LimitError> {
-    let file = site.place.join("cgroup.subtree_control");
-    let mut buffer = [0; kernel_file::SMALL];
-    let enabled =
-        kernel_file::read(CWD, &file, &mut buffer).map_err(|error| LimitError::group("read", &file, error))?;
-    let missing = |name: &&&str| !kernel_file::words(enabled).any(|word| word == **name);
-    let switches: Vec<String> = site.controllers.iter().filter(missing).map(|name| format!("+{name}")).collect();
-    if switches.is_empty() {
-        return Ok(());
-    }
-    kernel_file::write(CWD, &file, switches.join(" ").as_bytes())
-        .map_err(|error| LimitError::group("turn controllers on in", file, error))
-}
-
-/// A name that no one else uses: the janitor must never be told of a group that is not ours. The number of the process does not
-/// suffice, since process namespaces may share a tree.
+/// A name that no one else uses: the janitor must never be told of a group that is not ours. The number of the process
+/// does not suffice, since process namespaces may share a tree.
 pub(super) fn unique_name() -> String {
     let mut random = [0_u8; 4];
     // Without random bytes (before the generator is ready) the process and the number have to do.

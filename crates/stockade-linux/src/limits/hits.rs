@@ -13,9 +13,9 @@ use super::settings::Version;
 
 /// What the limits make of a run's end: `None` when it ended by itself, whatever its status.
 ///
-/// `exceeded` is what the sampler said. `signal` ended the command; `SIGXFSZ` is the kernel's answer to a file that grows beyond the disk limit. A
-/// process that the kernel refused to start ends nothing: how the command took it is its own end, and [`Hits::processes`]
-/// tells that it happened.
+/// `exceeded` is what the sampler said. `signal` ended the command; `SIGXFSZ` is the kernel's answer to a file that
+/// grows beyond the disk limit. A process that the kernel refused to start ends nothing: how the command took it is its
+/// own end, and [`Hits::processes`] tells that it happened.
 #[must_use]
 pub fn verdict(hits: Hits, exceeded: Option<Exceeded>, signal: Option<i32>) -> Option<Outcome> {
     if let Some(exceeded) = exceeded {
@@ -34,8 +34,9 @@ pub fn verdict(hits: Hits, exceeded: Option<Exceeded>, signal: Option<i32>) -> O
 /// How often the bounds of a group were hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hits {
-    /// Processes that the kernel ended because this group was at its own memory limit. Processes that were ended because the
-    /// machine, or a group further up, had no memory left do not count. Version 2 may count a process twice.
+    /// Processes that the kernel ended because this group was at its own memory limit. Processes that were ended
+    /// because the machine, or a group further up, had no memory left do not count. Version 2 may count a process
+    /// twice.
     pub memory: u64,
     /// New processes and threads that the kernel refused because of this group's limit.
     pub processes: u64,
@@ -58,8 +59,8 @@ impl Hits {
     }
 }
 
-/// `oom` counts how often this group or one below was at its own limit with nothing left to reclaim; `oom_kill` counts the
-/// processes in it that were ended for any lack of memory (`cgroup-v2.rst`, "Memory Interface Files").
+/// `oom` counts how often this group or one below was at its own limit with nothing left to reclaim; `oom_kill` counts
+/// the processes in it that were ended for any lack of memory (`cgroup-v2.rst`, "Memory Interface Files").
 fn memory_v2(directory: BorrowedFd<'_>) -> Result<u64, (&'static str, Errno)> {
     let at_limit = number(directory, "memory.events", "oom")?.unwrap_or(0);
     let killed = number(directory, "memory.events", "oom_kill")?.unwrap_or(0);
@@ -70,8 +71,8 @@ fn memory_v2(directory: BorrowedFd<'_>) -> Result<u64, (&'static str, Errno)> {
 /// How close to the limit usage counts as at it, in bytes: a processor charges pages in batches of 64.
 const BATCH: u64 = 64 * 4096;
 
-/// As in version 2. That the group was at its own limit shows in its highest usage, of memory or of memory and swap together;
-/// `memory.failcnt` stays 0 on newer kernels (seen on 6.18).
+/// As in version 2. That the group was at its own limit shows in its highest usage, of memory or of memory and swap
+/// together; `memory.failcnt` stays 0 on newer kernels (seen on 6.18).
 fn memory_v1(directory: BorrowedFd<'_>) -> Result<u64, (&'static str, Errno)> {
     let at_limit = full(directory, "memory.max_usage_in_bytes", "memory.limit_in_bytes")?
         || full(directory, "memory.memsw.max_usage_in_bytes", "memory.memsw.limit_in_bytes")?;

@@ -1,10 +1,10 @@
 //! Removing control groups after the supervisor was killed.
 //!
 //! Directories of control groups stay until someone removes them, and nobody is told when a supervisor is ended by
-//! SIGKILL. The janitor is a copy of the supervisor, made before the first directory is, that does one thing: wait for the
-//! supervisor's end on its pidfd, then end what is left in the groups and remove them. It is in a process group of its own,
-//! holds no descriptor but that pidfd, and blocks all signals, so nothing that ends the supervisor by terminal, process
-//! group or closed pipe ends it too. It writes to no memory but its stack.
+//! SIGKILL. The janitor is a copy of the supervisor, made before the first directory is, that does one thing: wait for
+//! the supervisor's end on its pidfd, then end what is left in the groups and remove them. It is in a process group of
+//! its own, holds no descriptor but that pidfd, and blocks all signals, so nothing that ends the supervisor by
+//! terminal, process group or closed pipe ends it too. It writes to no memory but its stack.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,7 +61,8 @@ impl Janitor {
 
 impl Drop for Janitor {
     fn drop(&mut self) {
-        // If it cannot be signalled it has ended; if it cannot be waited for, it is not our child any more. Both are fine.
+        // If it cannot be signalled it has ended; if it cannot be waited for, it is not our child any more. Both are
+        // fine.
         drop(pidfd_send_signal(&self.process, Signal::KILL).map_err(std::io::Error::from));
         drop(reap(self.process.as_fd()));
     }

@@ -1,4 +1,5 @@
-//! Ending the members of a group and removing its directory. Nothing here allocates: the janitor runs it in a forked copy.
+//! Ending the members of a group and removing its directory. Nothing here allocates: the janitor runs it in a forked
+//! copy.
 
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -21,7 +22,8 @@ pub(crate) const PATIENCE_MS: u64 = 2_000;
 ///
 /// With `cgroup.kill` (since 5.14, version 2 only) that is one atomic step. Otherwise new members are first forbidden
 /// where the group has the `pids` controller, then the members are killed until none is left. A listed process cannot
-/// be mistaken for another one that got its number: between the reading and the signal, all numbers would have to be used up.
+/// be mistaken for another one that got its number: between the reading and the signal, all numbers would have to be
+/// used up.
 pub(crate) fn kill(directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
     match kernel_file::write(directory, c"cgroup.kill", b"1") {
         Err(Errno::NOENT | Errno::NODEV) => {}

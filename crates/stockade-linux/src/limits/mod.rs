@@ -16,6 +16,7 @@ mod members;
 pub mod rlimits;
 mod sampler;
 mod settings;
+mod site;
 mod systemd;
 
 pub use error::LimitError;

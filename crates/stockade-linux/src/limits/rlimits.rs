@@ -2,13 +2,13 @@
 //! by everything that it starts, and impossible to raise again without privilege.
 //!
 //! # Memory
-//! `RLIMIT_AS` is useless as a bound: node, Java and Go reserve many times the address space that they use. `RLIMIT_DATA`
-//! counts private mappings that may be written (since 4.7), touched or not, and no reservations. Tried on x86-64 with
-//! Linux 6.18: Python, node 22 and C programs start within 128 MiB, `rustc` with its linker within 256 MiB, Java 17 within 512 MiB on
-//! a machine of 24 GiB, where its first heap (1/64 of the machine's memory) is 384 MiB. Hence it serves as a second bound on one
-//! process, against growth that is faster than the sampler looks, where the limit is well above that heap;
-//! [`data_bound`] says when. It cannot be the only bound: it holds for each process alone, and shared
-//! memory does not count.
+//! `RLIMIT_AS` is useless as a bound: node, Java and Go reserve many times the address space that they use.
+//! `RLIMIT_DATA` counts private mappings that may be written (since 4.7), touched or not, and no reservations. Tried on
+//! x86-64 with Linux 6.18: Python, node 22 and C programs start within 128 MiB, `rustc` with its linker within 256 MiB,
+//! Java 17 within 512 MiB on a machine of 24 GiB, where its first heap (1/64 of the machine's memory) is 384 MiB. Hence
+//! it serves as a second bound on one process, against growth that is faster than the sampler looks, where the limit is
+//! well above that heap; [`data_bound`] says when. It cannot be the only bound: it holds for each process alone, and
+//! shared memory does not count.
 
 use std::io;
 
@@ -18,9 +18,10 @@ use stockade_spec::plan::Resource;
 
 /// Bounds a resource of the calling process and of what it starts, soft and hard.
 ///
-/// `Processes` is `RLIMIT_NPROC`, counted for the user in its user namespace (since 5.14; before, and without a namespace of
-/// its own, all processes of the user count; root is exempt). `Files` is `RLIMIT_NOFILE`, `Disk` is `RLIMIT_FSIZE`, the size of
-/// any one file. `Memory` is `RLIMIT_DATA` (see the module). A hard limit that is lower already stays.
+/// `Processes` is `RLIMIT_NPROC`, counted for the user in its user namespace (since 5.14; before, and without a
+/// namespace of its own, all processes of the user count; root is exempt). `Files` is `RLIMIT_NOFILE`, `Disk` is
+/// `RLIMIT_FSIZE`, the size of any one file. `Memory` is `RLIMIT_DATA` (see the module). A hard limit that is lower
+/// already stays.
 ///
 /// # Errors
 /// [`io::ErrorKind::Unsupported`] for other resources; those of `setrlimit(2)`.
@@ -45,16 +46,17 @@ pub fn no_core_dumps() -> io::Result<()> {
     bound(Kind::Core, 0)
 }
 
-/// The `RLIMIT_DATA` that goes with a memory limit which only the sampler enforces: `None` where it would keep Java, whose
-/// first heap is 1/64 of the machine's memory, from starting.
+/// The `RLIMIT_DATA` that goes with a memory limit which only the sampler enforces: `None` where it would keep Java,
+/// whose first heap is 1/64 of the machine's memory, from starting.
 #[must_use]
 pub fn data_bound(memory_limit: u64, machine_memory: u64) -> Option<u64> {
     const JAVA_OVERHEAD: u64 = 128 << 20;
     (memory_limit >= machine_memory / 64 + JAVA_OVERHEAD).then_some(memory_limit)
 }
 
-/// Lets the calling process, and what it starts, run on as many processors as `milli_cpus` needs, rounded up. They are consecutive,
-/// and start at a place that depends on the time, so that several sandboxes do not crowd on the first ones.
+/// Lets the calling process, and what it starts, run on as many processors as `milli_cpus` needs, rounded up. They are
+/// consecutive, and start at a place that depends on the time, so that several sandboxes do not crowd on the first
+/// ones.
 ///
 /// # Errors
 /// Those of `sched_setaffinity(2)`.

@@ -2,8 +2,8 @@
 //! What the janitor needs of the system: a copy of the process that nobody notices.
 //!
 //! # Safety
-//! The copy shares nothing that is written with the calling process. Callers make it while the process has one thread, and the copy
-//! makes system calls only.
+//! The copy shares nothing that is written with the calling process. Callers make it while the process has one thread,
+//! and the copy makes system calls only.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -29,9 +29,9 @@ pub(crate) enum Copied {
 pub(crate) fn copy() -> io::Result<Copied> {
     let mut pidfd: RawFd = -1;
     let flags = libc::c_ulong::try_from(libc::CLONE_PIDFD).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: without CLONE_VM the copy has its own address space and returns on its own copy of this stack, as after fork(2). The
-    // kernel stores the descriptor in `pidfd`, which outlives the call. The last two arguments, which architectures order
-    // differently, are both 0 and unused without CLONE_SETTLS and CLONE_CHILD_*TID.
+    // SAFETY: without CLONE_VM the copy has its own address space and returns on its own copy of this stack, as after
+    // fork(2). The kernel stores the descriptor in `pidfd`, which outlives the call. The last two arguments, which
+    // architectures order differently, are both 0 and unused without CLONE_SETTLS and CLONE_CHILD_*TID.
     let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, &raw mut pidfd, 0_usize, 0_usize) };
     match result {
         -1 => Err(io::Error::last_os_error()),
@@ -47,8 +47,9 @@ pub(crate) fn copy() -> io::Result<Copied> {
 
 /// In the copy: blocks all signals but the two that cannot be, and closes every descriptor but `keep`, which becomes 0.
 pub(crate) fn seclude(keep: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the set is initialised by sigfillset before it is read; the old mask is not asked for. Descriptors that objects of the
-    // original still name are closed here, but the copy never uses nor drops those: it ends by exit_group(2).
+    // SAFETY: the set is initialised by sigfillset before it is read; the old mask is not asked for. Descriptors that
+    // objects of the original still name are closed here, but the copy never uses nor drops those: it ends by
+    // exit_group(2).
     let result = unsafe {
         let mut all = std::mem::MaybeUninit::uninit();
         libc::sigfillset(all.as_mut_ptr());

@@ -1,7 +1,7 @@
 //! Limits against the real kernel: control groups, the janitor, the sampler.
 //!
-//! A program of its own instead of the standard harness, for two reasons: the janitor starts only from a process with one
-//! thread, and the tests run this program again as the process that is limited (`role`).
+//! A program of its own instead of the standard harness, for two reasons: the janitor starts only from a process with
+//! one thread, and the tests run this program again as the process that is limited (`role`).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this program is a test")]
 

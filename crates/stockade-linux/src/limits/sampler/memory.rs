@@ -87,8 +87,8 @@ impl Account {
         self.rough
     }
 
-    /// The sum in which shared pages count once. `files` is what is held in files in memory; those that are mapped are a
-    /// part of the processes' shared memory too, so the larger of both counts. Small processes are not asked again.
+    /// The sum in which shared pages count once. `files` is what is held in files in memory; those that are mapped are
+    /// a part of the processes' shared memory too, so the larger of both counts. Small processes are not asked again.
     pub(super) fn exact(&self, proc: &OwnedFd, limit: u64, files: u64, buffer: &mut [u8]) -> u64 {
         let (mut own, mut shared) = (0_u64, 0_u64);
         for &(pid, used) in &self.processes {

@@ -1,12 +1,12 @@
 //! Watching use at intervals, where no control group can be had.
 //!
-//! Memory is what the processes hold for themselves (anonymous, shared and swapped pages and page tables), and the private file systems in memory.
-//! Pages of the page cache do not count: the kernel takes them back when it needs them.
+//! Memory is what the processes hold for themselves (anonymous, shared and swapped pages and page tables), and the
+//! private file systems in memory. Pages of the page cache do not count: the kernel takes them back when it needs them.
 //!
-//! Limits of the method, which is why control groups come first: between two looks a run can use more than it may
-//! (the interval shrinks as use nears the limit, and `RLIMIT_DATA` bounds each process); shared memory that is also a file of a
-//! private file system is counted once only, as the larger of the two sums; shared memory that no process maps or has
-//! open (a detached System V segment, a descriptor under way in a socket) is not seen.
+//! Limits of the method, which is why control groups come first: between two looks a run can use more than it may (the
+//! interval shrinks as use nears the limit, and `RLIMIT_DATA` bounds each process); shared memory that is also a file
+//! of a private file system is counted once only, as the larger of the two sums; shared memory that no process maps or
+//! has open (a detached System V segment, a descriptor under way in a socket) is not seen.
 
 mod memory;
 mod pace;
@@ -32,7 +32,8 @@ const CHUNK: usize = 2_048;
 pub enum Processes {
     /// All that a `/proc` of the sandbox's own process namespace shows, given by a descriptor of its root.
     Namespace(OwnedFd),
-    /// A process of this one's namespace, with all its descendants. It has to be their reaper (`PR_SET_CHILD_SUBREAPER`).
+    /// A process of this one's namespace, with all its descendants. It has to be their reaper
+    /// (`PR_SET_CHILD_SUBREAPER`).
     Descendants(Pid),
 }
 
@@ -83,7 +84,8 @@ impl Sampler {
     /// Prepares to look; the first look is due after 20 ms, so a short run is never looked at.
     ///
     /// # Errors
-    /// When `/proc` cannot be opened, or, for [`Processes::Descendants`], has no `children` files (`CONFIG_PROC_CHILDREN`).
+    /// When `/proc` cannot be opened, or, for [`Processes::Descendants`], has no `children` files
+    /// (`CONFIG_PROC_CHILDREN`).
     pub fn new(bounds: &[Bound], watched: Watched) -> io::Result<Self> {
         let proc = match &watched.processes {
             Processes::Namespace(proc) => proc.try_clone()?,
@@ -104,8 +106,8 @@ impl Sampler {
     /// Looks, and says which limit is exceeded. A process that ends meanwhile counts as not there.
     ///
     /// # Errors
-    /// When the processes cannot be listed or the private directories cannot be read: the run should be ended then, since
-    /// nothing bounds it any more.
+    /// When the processes cannot be listed or the private directories cannot be read: the run should be ended then,
+    /// since nothing bounds it any more.
     pub fn sample(&mut self) -> io::Result<Option<Exceeded>> {
         let start = Instant::now();
         let exceeded = self.look()?;

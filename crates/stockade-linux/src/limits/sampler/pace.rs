@@ -13,7 +13,8 @@ const GROWTH: u64 = 4 << 20;
 /// Looking takes at most one part in so many of the supervisor's time.
 const SHARE: u32 = 30;
 
-/// The interval between looks: it doubles while nothing happens, shrinks near the limit, and follows the cost of looking.
+/// The interval between looks: it doubles while nothing happens, shrinks near the limit, and follows the cost of
+/// looking.
 #[derive(Debug)]
 pub(super) struct Pace {
     due: Instant,

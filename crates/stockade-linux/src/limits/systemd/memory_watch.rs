@@ -8,7 +8,8 @@ use rustix::io::Errno;
 
 use crate::limits::kernel_file;
 
-/// `memory.events` of a group, which has "priority data" when it changes, and a descriptor that is plainly readable then.
+/// `memory.events` of a group, which has "priority data" when it changes, and a descriptor that is plainly readable
+/// then.
 #[derive(Debug)]
 pub(super) struct MemoryWatch {
     descriptor: OwnedFd,

@@ -1,7 +1,7 @@
 //! D-Bus messages: just what one method call and its answers need.
 //!
-//! Format: "D-Bus Specification", sections "Marshaling" and "Message Format". Values are aligned to their size from the start of the
-//! message; the body starts at a multiple of 8.
+//! Format: "D-Bus Specification", sections "Marshaling" and "Message Format". Values are aligned to their size from the
+//! start of the message; the body starts at a multiple of 8.
 
 use super::error::ScopeError;
 

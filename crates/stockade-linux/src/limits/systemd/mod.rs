@@ -1,7 +1,8 @@
 //! A transient scope of the user's systemd: a control group that the manager makes, and removes when it is empty.
 //!
 //! The call goes over the manager's private socket, which its owner alone can open, so no bus daemon has to run.
-//! `StartTransientUnit`: org.freedesktop.systemd1(5). Properties of scopes: systemd.scope(5), systemd.resource-control(5).
+//! `StartTransientUnit`: org.freedesktop.systemd1(5). Properties of scopes: systemd.scope(5),
+//! systemd.resource-control(5).
 
 mod connection;
 mod error;
@@ -36,9 +37,10 @@ const REMOVAL_MS: u64 = 500;
 
 /// A scope with processes in it.
 ///
-/// The manager removes a scope as soon as its last process has ended, and what the kernel counted is gone then. So a process of
-/// our own stays in it until this is dropped; it ends with the supervisor too. For its sake the kernel is not told to end the
-/// whole group when memory runs out: it ends one process, and the supervisor, which is told, ends the others.
+/// The manager removes a scope as soon as its last process has ended, and what the kernel counted is gone then. So a
+/// process of our own stays in it until this is dropped; it ends with the supervisor too. For its sake the kernel is
+/// not told to end the whole group when memory runs out: it ends one process, and the supervisor, which is told, ends
+/// the others.
 #[derive(Debug)]
 pub struct Scope {
     keeper: Option<Janitor>,
@@ -49,12 +51,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Has the manager behind `socket` start a scope with the given bounds around `pid`, which must not have children yet, and waits
-    /// until it is there.
+    /// Has the manager behind `socket` start a scope with the given bounds around `pid`, which must not have children
+    /// yet, and waits until it is there.
     ///
     /// # Errors
-    /// [`LimitError::Scope`]; [`LimitError::Unsupported`] for a resource that no controller bounds; [`LimitError::Threaded`]. The
-    /// process may be in the scope then, and has to be ended.
+    /// [`LimitError::Scope`]; [`LimitError::Unsupported`] for a resource that no controller bounds;
+    /// [`LimitError::Threaded`]. The process may be in the scope then, and has to be ended.
     pub fn start(socket: &Path, pid: Pid, bounds: &[Bound], timeout: Duration) -> Result<Self, LimitError> {
         let unit = format!("{}.scope", super::group::unique_name());
         let keeper = Janitor::start(&[])?;
@@ -94,8 +96,8 @@ impl Scope {
         Ok(known)
     }
 
-    /// A descriptor that becomes readable when the scope's memory is at its limit; `None` when it is not bounded. Only [`Scope::hits`]
-    /// tells whether that cost a process its life; asking makes the descriptor wait for the next event.
+    /// A descriptor that becomes readable when the scope's memory is at its limit; `None` when it is not bounded. Only
+    /// [`Scope::hits`] tells whether that cost a process its life; asking makes the descriptor wait for the next event.
     #[must_use]
     pub fn out_of_memory_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(MemoryWatch::descriptor)
@@ -111,7 +113,8 @@ impl Scope {
             .map_err(|error| LimitError::group("kill the members of", &self.path, error))
     }
 
-    /// Whether the kernel holds every bound: the manager sets what it can, and says nothing of controllers that it was not given.
+    /// Whether the kernel holds every bound: the manager sets what it can, and says nothing of controllers that it was
+    /// not given.
     fn check(&self, bounds: &[Bound]) -> Result<(), LimitError> {
         for bound in bounds {
             let file = match bound.resource {
@@ -130,7 +133,8 @@ impl Scope {
 }
 
 impl Drop for Scope {
-    /// Ends what is left, and gives the manager time to remove the scope, so that nothing is left when the supervisor ends.
+    /// Ends what is left, and gives the manager time to remove the scope, so that nothing is left when the supervisor
+    /// ends.
     fn drop(&mut self) {
         // The manager ends it at the latest when it stops itself; nobody is left to be told.
         drop(self.kill());
