@@ -2,10 +2,12 @@
 
 mod bench;
 mod dist;
+mod machines;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask dist [DIRECTORY]\n\n  dist  write manual pages and shell completions (to target/dist)\n";
+const USAGE: &str =
+    "usage: cargo xtask dist [DIRECTORY]\n\n  dist  write manual pages and shell completions (to target/dist)\n";
 
 #[expect(clippy::print_stderr, reason = "a development tool that talks to whoever runs it")]
 fn main() -> ExitCode {
@@ -13,10 +15,11 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
         ["bench", ref rest @ ..] => bench::run(rest),
+        ["machines", ref rest @ ..] => machines::run(rest),
         ["dist"] => dist::write("target/dist".as_ref()).map_err(Into::into),
         ["dist", directory] => dist::write(directory.as_ref()).map_err(Into::into),
         _ => {
-            eprint!("{USAGE}{}", bench::USAGE);
+            eprint!("{USAGE}{}{}", bench::USAGE, machines::USAGE);
             return ExitCode::FAILURE;
         }
     };
