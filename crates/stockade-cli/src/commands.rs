@@ -4,6 +4,7 @@ mod doctor;
 mod plan;
 mod policy;
 mod run;
+mod supervise;
 
 use crate::arguments::Command;
 use crate::failure::Failure;
@@ -17,6 +18,7 @@ pub(crate) fn execute(command: Command) -> u8 {
         Command::Plan(arguments) => plan::execute(*arguments),
         Command::Policy(arguments) => policy::execute(arguments.command),
         Command::Doctor(arguments) => doctor::execute(&arguments),
+        Command::Supervise => supervise::execute(),
     };
     done.unwrap_or_else(|failure| fail(&failure, json))
 }

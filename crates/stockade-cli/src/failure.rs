@@ -85,7 +85,7 @@ impl From<stockade::Error> for Failure {
 
 impl Failure {
     /// What to do about it, where the text does not say so itself.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&str> {
         match self {
             Self::CurrentDirectory(_) => {
                 Some("it was removed or closed to you; change to another one, or name it with -C")

@@ -54,12 +54,34 @@ pub enum Error {
     /// files have been swept.
     #[error(transparent)]
     Running(#[from] RunError),
+    /// The supervising program cannot be started.
+    #[error("cannot start the supervising program {}", .program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The supervising program and its caller do not understand each other, or one of them is gone.
+    #[error("cannot talk to the other side of a supervised run")]
+    Conversation(#[source] io::Error),
+    /// What went wrong in the supervising program.
+    #[error("{message}")]
+    Supervised {
+        /// The message.
+        message: String,
+        /// The reasons, outermost first.
+        causes: Vec<String>,
+        /// What to do about it.
+        hint: Option<String>,
+    },
 }
 
 impl Error {
     /// What to do about it, where the message does not say so itself.
     #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::OwnFilesWritable { .. } => Some(
                 "what runs inside must not write the policy of the next run: choose another workspace, or a narrower --write",
@@ -67,6 +89,10 @@ impl Error {
             Self::Launch(LaunchError::Namespaces(_) | LaunchError::Step { namespace_privilege: true, .. }) => {
                 Some("`stockade doctor` says what stands in the way and how to remove it")
             }
+            Self::Launch(LaunchError::Threaded) => {
+                Some("a process with several threads runs jobs with `run_by` and the `stockade` program")
+            }
+            Self::Supervised { hint, .. } => hint.as_deref(),
             _ => None,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use stockade_spec::Request;
 use stockade_spec::policy::{Overrides, Source};
+use stockade_spec::{Policy, Request};
 
 /// One run: the policy's texts, what is asked for, and where to keep what outlives it.
 #[derive(Clone, Debug)]
@@ -22,4 +22,19 @@ pub struct Job<'a> {
     /// The directory of journals and quarantined files. It is made when it is first needed, outlives runs, and is the
     /// same for all runs of a user. Absolute, outside the workspace.
     pub state: &'a Path,
+}
+
+/// A job with its policy merged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) request: &'a Request,
+    pub(crate) own: &'a [PathBuf],
+    pub(crate) state: &'a Path,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) const fn of(job: &Job<'a>, policy: &'a Policy) -> Self {
+        Self { policy, request: job.request, own: job.own, state: job.state }
+    }
 }

@@ -1,7 +1,7 @@
 //! Runs code that nobody has read yet, with one written policy, and says afterwards what was kept out.
 //!
-//! A [`Job`] names the policy texts and the [`Request`]; [`run`] carries it out and returns the [`Report`]. [`plan`] goes
-//! only as far as the compiled [`Plan`], and [`policy`] only as far as the merged [`Policy`]. This crate prints nothing
+//! A [`Job`] names the policy texts and the [`Request`]; [`run()`] carries it out and returns the [`Report`]. [`plan()`] goes
+//! only as far as the compiled [`Plan`], and [`policy()`] only as far as the merged [`Policy`]. This crate prints nothing
 //! and reads no environment: whoever calls it says where home is and what the environment holds.
 //!
 //! ```no_run
@@ -46,7 +46,7 @@
 //! # Threads
 //!
 //! A sandbox starts as a copy of the calling process, which is sound only while that has one thread. In a process with
-//! several, [`run`] refuses with [`LaunchError::Threaded`].
+//! several, [`run()`] refuses with [`LaunchError::Threaded`]; use [`run_by`], which has the `stockade` program supervise.
 
 #![forbid(unsafe_code)]
 
@@ -57,14 +57,19 @@ mod job;
 mod own;
 mod protected;
 mod run;
+mod service;
 pub mod stdio;
+mod threaded;
+mod wire;
 
 pub use error::Error;
 pub use event::Event;
 pub use job::Job;
 pub use run::{facts, plan, policy, run};
+pub use service::serve;
 pub use stockade_linux::relay::HostStdio;
 pub use stockade_linux::{LaunchError, RunError};
 pub use stockade_spec::{
     CompileError, HostFacts, Plan, Policy, Report, Request, Tier, facts, plan, policy, report, request, units,
 };
+pub use threaded::run_by;

@@ -3,22 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use stockade_spec::Policy;
 use stockade_spec::policy::WorkspaceAccess;
 
 use crate::error::Error;
-use crate::job::Job;
+use crate::job::Work;
 
 /// Refuses a policy under which one of the caller's own files could be written.
-pub(crate) fn check(job: &Job<'_>, policy: &Policy) -> Result<(), Error> {
-    let request = job.request;
+pub(crate) fn check(work: Work<'_>) -> Result<(), Error> {
+    let Work { policy, request, own, state } = work;
     let written = policy.filesystem.write.iter().map(|path| match path.strip_prefix("~/") {
         Some(below) => request.home.join(below),
         None => request.workspace.join(path),
     });
     let workspace = (policy.filesystem.workspace == WorkspaceAccess::Write).then(|| request.workspace.clone());
     let writable: Vec<PathBuf> = workspace.into_iter().chain(written.map(|path| real(&path))).collect();
-    for own in job.own.iter().map(PathBuf::as_path).chain([job.state]) {
+    for own in own.iter().map(PathBuf::as_path).chain([state]) {
         let own = real(own);
         if let Some(writable) = writable.iter().find(|writable| own.starts_with(writable) || writable.starts_with(&own))
         {

@@ -48,14 +48,14 @@ pub(crate) struct Found {
 
 impl ProtectedFiles {
     /// Writes the journal and starts watching; `None` where the plan has nothing to protect by sweeping.
-    pub(crate) fn begin(state: &StateDirectory, before: Before, plan: &Plan) -> Result<Option<Self>, Error> {
+    pub(crate) fn begin(state: &StateDirectory, before: Option<&Before>, plan: &Plan) -> Result<Option<Self>, Error> {
         let swept = plan.steps.iter().find_map(|step| match &step.operation {
             Operation::SweepProtected { patterns, .. } => Some(patterns),
             _ => None,
         });
-        let Some(patterns) = swept else { return Ok(None) };
+        let (Some(patterns), Some(before)) = (swept, before) else { return Ok(None) };
         let rules = rules(patterns)?;
-        let mut before = before;
+        let mut before = before.clone();
         let hold = if plan.tier == Tier::Namespaces { Hold::ReadOnly } else { Hold::Open };
         if hold == Hold::Open {
             before.record_contents()?;

@@ -19,7 +19,7 @@ use stockade_workspace::{Before, StateDirectory, recover};
 
 use crate::error::Error;
 use crate::event::Event;
-use crate::job::Job;
+use crate::job::{Job, Work};
 use crate::protected::{Found, Lookout, ProtectedFiles, rules};
 use crate::{account, own, stdio};
 
@@ -36,7 +36,8 @@ pub fn policy(job: &Job<'_>) -> Result<Policy, Error> {
 /// # Errors
 /// When the policy is wrong, or something cannot be looked at.
 pub fn facts(job: &Job<'_>) -> Result<HostFacts, Error> {
-    Ok(look(job, &policy(job)?)?.0)
+    let policy = policy(job)?;
+    Ok(Ground::look(Work::of(job, &policy))?.facts)
 }
 
 /// Compiles the job's policy for this host, as [`run`] would. Nothing is started, mounted or written.
@@ -45,8 +46,8 @@ pub fn facts(job: &Job<'_>) -> Result<HostFacts, Error> {
 /// When the policy is wrong, or cannot be carried out here.
 pub fn plan(job: &Job<'_>) -> Result<Plan, Error> {
     let policy = policy(job)?;
-    let (facts, _) = look(job, &policy)?;
-    checked_plan(job, &policy, &facts)
+    let work = Work::of(job, &policy);
+    compiled(work, &Ground::look(work)?)
 }
 
 /// Carries the job out and waits for its end. `observe` is told what happens, as it happens.
@@ -57,65 +58,68 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, Error> {
 /// # Errors
 /// See [`Error`]. Nothing is left behind then, except what a command that had started wrote into the workspace.
 pub fn run(job: &Job<'_>, stdio: HostStdio, observe: impl FnMut(Event<'_>)) -> Result<Report, Error> {
-    let observe = RefCell::new(observe);
-    let tell = |event: Event<'_>| (observe.borrow_mut())(event);
-    let state = StateDirectory::new(job.state)?;
-    make_up_for_interrupted(&state, &tell)?;
     let policy = policy(job)?;
-    let (mut facts, before) = look(job, &policy)?;
-    let plan = checked_plan(job, &policy, &facts)?;
-    match supervise(
-        job,
-        &state,
-        &plan,
-        &facts,
-        before.clone(),
-        stdio::duplicate(&stdio).map_err(Error::Streams)?,
-        &tell,
-    ) {
+    let observe = RefCell::new(observe);
+    carry_out(Work::of(job, &policy), stdio, &|event| (observe.borrow_mut())(event))
+}
+
+/// Everything after the policy was merged.
+pub(crate) fn carry_out(work: Work<'_>, stdio: HostStdio, tell: &dyn Fn(Event<'_>)) -> Result<Report, Error> {
+    make_up_for_interrupted(&StateDirectory::new(work.state)?, tell)?;
+    let mut ground = Ground::look(work)?;
+    let plan = compiled(work, &ground)?;
+    match supervise(work, &ground, &plan, stdio::duplicate(&stdio).map_err(Error::Streams)?, tell) {
         Err(Error::Launch(error)) => {
             let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
-            facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
-            let plan = checked_plan(job, &policy, &facts)?;
-            supervise(job, &state, &plan, &facts, before, stdio, &tell)
+            ground.facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
+            let plan = compiled(work, &ground)?;
+            supervise(work, &ground, &plan, stdio, tell)
         }
         done => done,
     }
 }
 
-fn checked_plan(job: &Job<'_>, policy: &Policy, facts: &HostFacts) -> Result<Plan, Error> {
-    let plan = compile(policy, job.request, facts)?;
-    own::check(job, policy)?;
+/// Where a run takes place.
+#[derive(Debug)]
+struct Ground {
+    facts: HostFacts,
+    /// What is protected in a workspace that can be written.
+    before: Option<Before>,
+}
+
+impl Ground {
+    fn look(work: Work<'_>) -> Result<Self, Error> {
+        let Work { policy, request, .. } = work;
+        let mut facts = probe(&survey(policy, request), &request.home)?;
+        // A workspace that holds home is refused by the compiler; walking it first would take as long as it is large.
+        let too_broad = request.home.starts_with(&request.workspace);
+        if policy.filesystem.workspace == WorkspaceAccess::ReadOnly || too_broad {
+            return Ok(Self { facts, before: None });
+        }
+        let before = Before::take(&request.workspace, &rules(&protected_patterns(policy))?)?;
+        facts.protected = before.paths();
+        Ok(Self { facts, before: Some(before) })
+    }
+}
+
+fn compiled(work: Work<'_>, ground: &Ground) -> Result<Plan, Error> {
+    let plan = compile(work.policy, work.request, &ground.facts)?;
+    own::check(work)?;
     Ok(plan)
 }
 
-/// The facts, and what is protected in a workspace that can be written.
-fn look(job: &Job<'_>, policy: &Policy) -> Result<(HostFacts, Option<Before>), Error> {
-    let mut facts = probe(&survey(policy, job.request), &job.request.home)?;
-    let Request { workspace, home, .. } = job.request;
-    // A workspace that holds home is refused by the compiler; walking it first would take as long as it is large.
-    if policy.filesystem.workspace == WorkspaceAccess::ReadOnly || home.starts_with(workspace) {
-        return Ok((facts, None));
-    }
-    let before = Before::take(workspace, &rules(&protected_patterns(policy))?)?;
-    facts.protected = before.paths();
-    Ok((facts, Some(before)))
-}
-
 fn supervise(
-    job: &Job<'_>,
-    state: &StateDirectory,
+    work: Work<'_>,
+    ground: &Ground,
     plan: &Plan,
-    facts: &HostFacts,
-    before: Option<Before>,
     stdio: HostStdio,
     tell: &dyn Fn(Event<'_>),
 ) -> Result<Report, Error> {
-    let protected = before.map_or(Ok(None), |before| ProtectedFiles::begin(state, before, plan))?;
+    let protected = ProtectedFiles::begin(&StateDirectory::new(work.state)?, ground.before.as_ref(), plan)?;
     let protected = protected.map(|files| Rc::new(RefCell::new(files)));
     let started = SystemTime::now();
     let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
-    let running = match launch(Launch { plan, cgroups: &facts.cgroups, stdio, denials }) {
+    let running = match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
         Ok(running) => running,
         Err(error) => {
             protected.map_or(Ok(()), |files| files.borrow_mut().abandon())?;
@@ -131,7 +135,7 @@ fn supervise(
         }
     };
     let found = protected.map_or(Ok(Found::default()), |files| files.borrow_mut().finish(&mut finished.denials))?;
-    infer(job, plan, &mut finished);
+    infer(work.request, plan, &mut finished);
     let report = account::report(plan, started, finished, found);
     tell(Event::Ended(&report));
     Ok(report)
@@ -165,8 +169,8 @@ fn make_up_for_interrupted(state: &StateDirectory, tell: &dyn Fn(Event<'_>)) -> 
 
 /// Adds what a failed command's error text says of refused file operations. Where those are traced it would only say
 /// things twice, and less exactly.
-fn infer(job: &Job<'_>, plan: &Plan, finished: &mut Finished<'_>) {
-    if finished.outcome == (Outcome::Exited { status: 0 }) || job.request.trace != Trace::Off {
+fn infer(request: &Request, plan: &Plan, finished: &mut Finished<'_>) {
+    if finished.outcome == (Outcome::Exited { status: 0 }) || request.trace != Trace::Off {
         return;
     }
     let exists = |path: &Path| path.symlink_metadata().is_ok();

@@ -1,6 +1,8 @@
-//! The `stockade` program from outside: what it prints and how it exits. Nothing here starts a sandbox.
+//! The `stockade` program from outside: what it prints and how it exits.
 
 mod bad_input;
 mod help;
 mod policy;
 mod program;
+mod run;
+mod threaded;
