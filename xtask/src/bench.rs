@@ -25,7 +25,8 @@ use place::Place;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
-  bench [--rounds N] [--work-rounds N] [--only start|work|memory] [--stockade FILE] [--user NAME] [--json FILE]
+  bench [--rounds N] [--work-rounds N] [--only start|work|memory] [--stockade FILE] [--json FILE]
+        [--user NAME | --as-root]
         measure a release build beside its rivals; prints Markdown, and raw samples to FILE
 ";
 
