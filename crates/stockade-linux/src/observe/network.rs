@@ -20,13 +20,13 @@ use crate::denials::{Attempt, DenialLog};
 pub(super) fn connect(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
     match read_address(asker, 1, 2) {
         Ok(address) => reach(observer, asker, "connect", &address, log),
-        Err(error) => Answer::Fail(error),
+        Err(error) => unread(observer, error),
     }
 }
 
 pub(super) fn send_to(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
     match (observer.network, read_address(asker, 4, 5)) {
-        (_, Err(error)) => Answer::Fail(error),
+        (_, Err(error)) => unread(observer, error),
         (NetworkFilter::Private, Ok(address)) => reach(observer, asker, "sendto", &address, log),
         (NetworkFilter::UnixOnly, Ok(address)) => send_by_connected(asker, "sendto", &address, log),
     }
@@ -34,7 +34,7 @@ pub(super) fn send_to(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLo
 
 pub(super) fn bind(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
     match (observer.network, read_address(asker, 1, 2)) {
-        (_, Err(error)) => Answer::Fail(error),
+        (_, Err(error)) => unread(observer, error),
         (_, Ok(Address::Malformed)) => Answer::Fail(Errno::INVAL),
         (NetworkFilter::Private, Ok(Address::Internet(address))) if !address::is_local(address.ip()) => {
             record_internet(asker, "bind", address, log);
@@ -99,6 +99,15 @@ fn send_by_connected(asker: &Asker<'_>, operation: &'static str, address: &Addre
 
 fn record_internet(asker: &Asker<'_>, operation: &'static str, address: SocketAddr, log: &mut DenialLog<'_>) {
     log.record(Attempt::new(Area::Network, operation, address.to_string()).by(asker.process()));
+}
+
+/// What becomes of a call whose address cannot be read. A process need not let its memory be read (`PR_SET_DUMPABLE` of
+/// `prctl(2)`), as agents that hold keys do not; a private network holds it all the same, only without a record.
+fn unread(observer: &Observer, error: Errno) -> Answer {
+    match (observer.network, error) {
+        (NetworkFilter::Private, Errno::PERM | Errno::ACCESS) => Answer::Continue,
+        _ => Answer::Fail(error),
+    }
 }
 
 /// Reads the address to which one argument points and whose length another gives.

@@ -24,6 +24,7 @@ pub(super) use rules::FileRules;
 pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str, log: &mut DenialLog<'_>) -> Answer {
     let request = match request::read(asker, call) {
         Ok(request) => request,
+        Err(Errno::PERM | Errno::ACCESS) if may_pass_unread(observer, call) => return Answer::Continue,
         Err(error) => return Answer::Fail(error),
     };
     if !observer.files.observation.decides() {
@@ -43,6 +44,13 @@ pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str,
             Answer::Fail(error)
         }
     }
+}
+
+/// Some processes do not let their memory be read (`PR_SET_DUMPABLE` of `prctl(2)`): the stage before it becomes the
+/// command, and agents that hold keys. What is only watched goes on then, and so does executing, which is left to the
+/// kernel in any case.
+fn may_pass_unread(observer: &Observer, call: &str) -> bool {
+    !observer.files.observation.decides() || matches!(call, "execve" | "execveat")
 }
 
 /// The operation in a word.
