@@ -37,9 +37,6 @@ pub(crate) enum Command {
     /// Say what this machine can enforce, and how it could enforce more
     #[command(long_about = include_str!("help/doctor.txt"), after_long_help = include_str!("help/doctor-examples.txt"))]
     Doctor(DoctorArguments),
-    /// Supervise one run for a program that has several threads, which holds the other end of standard input
-    #[command(hide = true)]
-    Supervise,
 }
 
 /// `stockade run`.

@@ -10,6 +10,15 @@ use crate::arguments::Command;
 use crate::failure::Failure;
 use crate::{print, render};
 
+/// The one argument with which the library starts this program for a process that has several threads. It is no command of
+/// the command line: people have no use for it.
+pub(crate) const SUPERVISE: &str = "supervise";
+
+/// Carries [`SUPERVISE`] out. Its exit status.
+pub(crate) fn supervise() -> u8 {
+    supervise::execute().unwrap_or_else(|failure| fail(&failure, false))
+}
+
 /// Carries a command out. Its exit status.
 pub(crate) fn execute(command: Command) -> u8 {
     let json = matches!(&command, Command::Run(arguments) if arguments.json);
@@ -18,7 +27,6 @@ pub(crate) fn execute(command: Command) -> u8 {
         Command::Plan(arguments) => plan::execute(*arguments),
         Command::Policy(arguments) => policy::execute(arguments.command),
         Command::Doctor(arguments) => doctor::execute(&arguments),
-        Command::Supervise => supervise::execute(),
     };
     done.unwrap_or_else(|failure| fail(&failure, json))
 }

@@ -72,6 +72,10 @@ pub(crate) enum FileProblem {
     TooLarge(u64),
     #[error("it is not UTF-8 text")]
     NotText,
+    #[error(
+        "the way to it leads through a symbolic link in the workspace, which what runs inside could turn elsewhere"
+    )]
+    BehindLink,
 }
 
 impl From<stockade::Error> for Failure {
@@ -97,6 +101,7 @@ impl Failure {
             Self::PolicyFile { problem: FileProblem::NotRegular, .. } => {
                 Some("put a file in its place; in a workspace neither links nor devices are followed")
             }
+            Self::PolicyFile { problem: FileProblem::BehindLink, .. } => Some("name the file itself"),
             Self::Library(error) => error.hint(),
             _ => None,
         }

@@ -34,11 +34,15 @@ impl Inputs {
         let caller = Caller::find();
         let here = current_directory()?;
         let request = resolve::request(command, &options, &caller, &here)?;
-        let mut layers = layers(&caller, options.policy.as_deref())?;
+        let mut layers = layers(&caller, options.policy.as_deref().map(|path| here.join(path)), &request.workspace)?;
+        // What lies in the workspace is protected there by a rule of its own.
+        let elsewhere = |path: &PathBuf| !path.starts_with(&request.workspace);
+        let named = layers.iter().map(PolicyFile::real_path).filter(elsewhere);
+        let own = named.chain([caller.configuration.clone()]).collect();
         layers.extend(PolicyFile::protecting(&layers, &request.workspace));
         let workspace = policy_files::read_workspace(&request.workspace)?;
         let overrides = overrides(options, &here)?;
-        Ok(Self { layers, workspace, overrides, request, own: vec![caller.configuration], state: caller.state, here })
+        Ok(Self { layers, workspace, overrides, request, own, state: caller.state, here })
     }
 
     /// The directory from which Stockade was called.
@@ -81,12 +85,12 @@ impl Inputs {
 }
 
 /// The trusted policy files, weakest first.
-fn layers(caller: &Caller, named: Option<&Path>) -> Result<Vec<PolicyFile>, Failure> {
+fn layers(caller: &Caller, named: Option<PathBuf>, workspace: &Path) -> Result<Vec<PolicyFile>, Failure> {
     let mut layers = Vec::new();
     layers.extend(policy_files::read_default(Path::new(policy_files::MACHINE))?);
     layers.extend(policy_files::read_default(&caller.configuration.join("policy.toml"))?);
     if let Some(path) = named {
-        layers.push(policy_files::read(path)?);
+        layers.push(policy_files::read_named(&path, workspace)?);
     }
     Ok(layers)
 }

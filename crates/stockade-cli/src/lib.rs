@@ -35,6 +35,9 @@ pub fn command() -> clap::Command {
 /// (`library/std/src/sys/pal/unix/mod.rs`), so that no file that is opened later can be mistaken for one of them.
 #[must_use]
 pub fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([commands::SUPERVISE]) {
+        return commands::supervise().into();
+    }
     match arguments::Arguments::try_parse() {
         Ok(arguments) => commands::execute(arguments.command).into(),
         Err(error) => usage(&error).into(),

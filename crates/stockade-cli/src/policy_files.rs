@@ -35,6 +35,11 @@ impl PolicyFile {
         Self { path: path.to_owned(), name: path.to_string_lossy().into_owned(), text }
     }
 
+    /// Where it lies, as far as that can be told.
+    pub(crate) fn real_path(&self) -> PathBuf {
+        std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
     /// The text for the library.
     pub(crate) fn source(&self) -> Source<'_> {
         Source { name: &self.name, text: &self.text }
@@ -44,7 +49,7 @@ impl PolicyFile {
     /// next run. `None` where there are none.
     pub(crate) fn protecting(files: &[PolicyFile], workspace: &Path) -> Option<Self> {
         let below = |file: &PolicyFile| {
-            let path = std::fs::canonicalize(&file.path).ok()?;
+            let path = file.real_path();
             Some(pattern(&path.strip_prefix(workspace).ok()?.to_string_lossy()))
         };
         let patterns: Vec<String> = files.iter().filter_map(below).collect();
@@ -68,6 +73,21 @@ fn pattern(path: &str) -> String {
 pub(crate) fn read(path: &Path) -> Result<PolicyFile, Failure> {
     let opened = File::open(path).map_err(|source| failed(path, FileProblem::Unreadable(source)))?;
     contents(path, opened)
+}
+
+/// Reads a file that was named, from a run in `workspace`: what runs inside must not be able to put another in its place.
+///
+/// # Errors
+/// As [`read`], and when the way to it leads through a symbolic link in the workspace.
+pub(crate) fn read_named(path: &Path, workspace: &Path) -> Result<PolicyFile, Failure> {
+    let through_link = path.ancestors().any(|step| {
+        let parent = step.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
+        step.is_symlink() && parent.is_some_and(|parent| parent.starts_with(workspace))
+    });
+    if through_link {
+        return Err(failed(path, FileProblem::BehindLink));
+    }
+    read(path)
 }
 
 /// Reads a file that may be absent.
@@ -200,6 +220,32 @@ mod tests {
         let policy = PolicyFile::protecting(&files, &workspace).expect("protects");
         assert_eq!(policy.text, "version = 1\nfilesystem.protect = [\"a.toml\", \"b??.toml\"]\n");
         assert_eq!(stockade::policy::check(policy.source()), Vec::new());
+    }
+
+    #[test]
+    fn no_link_in_the_workspace_leads_to_a_policy() {
+        let folder = tempfile::tempdir().expect("folder");
+        let base = std::fs::canonicalize(folder.path()).expect("canonical");
+        let workspace = base.join("workspace");
+        std::fs::create_dir_all(workspace.join("real")).expect("directories");
+        for path in ["workspace/real/p.toml", "p.toml"] {
+            std::fs::write(base.join(path), "version = 1").expect("write");
+        }
+        for (link, target) in [("workspace/ci", "real"), ("workspace/q.toml", "../p.toml"), ("outer", "workspace/real")]
+        {
+            symlink(target, base.join(link)).expect("link");
+        }
+        for (path, allowed) in [
+            ("p.toml", true),
+            ("workspace/real/p.toml", true),
+            ("workspace/../p.toml", true),
+            ("outer/p.toml", true),
+            ("workspace/ci/p.toml", false),
+            ("workspace/ci/../real/p.toml", false),
+            ("workspace/q.toml", false),
+        ] {
+            assert_eq!(read_named(&base.join(path), &workspace).is_ok(), allowed, "{path}");
+        }
     }
 
     #[test]

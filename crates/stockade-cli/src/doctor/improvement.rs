@@ -12,6 +12,7 @@ const CONTROLLERS: &[&str] = &["cpu", "memory", "pids"];
 
 const APPARMOR: &str = include_str!("apparmor.txt");
 const CGROUPS: &str = include_str!("cgroups.txt");
+const CGROUPS_BY_HAND: &str = include_str!("cgroups-by-hand.txt");
 const MAX_USER_NAMESPACES: &str = include_str!("max-user-namespaces.txt");
 const USERNS_CLONE: &str = include_str!("userns-clone.txt");
 const CONTAINER: &str = include_str!("container.txt");
@@ -33,6 +34,8 @@ pub(crate) struct Surroundings {
     pub(crate) program: String,
     /// The container manager that it runs under, where there is one.
     pub(crate) container: Option<String>,
+    /// Whether systemd manages this machine.
+    pub(crate) systemd: bool,
 }
 
 /// Everything that would help here, most helpful first.
@@ -41,7 +44,7 @@ pub(crate) fn improvements(facts: &HostFacts, surroundings: &Surroundings) -> Ve
     list.extend(user_namespaces(facts, surroundings));
     list.extend(landlock(facts));
     list.extend(seccomp(facts));
-    list.extend(cgroups(facts));
+    list.extend(cgroups(facts, surroundings));
     list
 }
 
@@ -119,7 +122,7 @@ fn seccomp(facts: &HostFacts) -> Option<Improvement> {
     })
 }
 
-fn cgroups(facts: &HostFacts) -> Option<Improvement> {
+fn cgroups(facts: &HostFacts, surroundings: &Surroundings) -> Option<Improvement> {
     let has = |controllers: &[String]| CONTROLLERS.iter().all(|name| controllers.iter().any(|has| has == name));
     let complete = facts.cgroups.v2.as_ref().is_some_and(|v2| has(&v2.controllers))
         || CONTROLLERS.iter().all(|name| facts.cgroups.v1.contains_key(*name));
@@ -127,6 +130,93 @@ fn cgroups(facts: &HostFacts) -> Option<Improvement> {
         reason: "No control group with cpu, memory and pids is delegated to you: limits on memory and processes are \
                  kept by weaker means (resource limits and sampling)."
             .to_owned(),
-        commands: CGROUPS.to_owned(),
+        commands: if surroundings.systemd { CGROUPS } else { CGROUPS_BY_HAND }.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use stockade::facts::{CgroupFacts, CgroupV2, GitIdentity, KernelFacts};
+
+    use super::*;
+
+    /// A machine on which nothing is missing.
+    fn facts() -> HostFacts {
+        let controllers = CONTROLLERS.iter().map(|name| (*name).to_owned()).collect();
+        HostFacts {
+            uid: 1000,
+            gid: 1000,
+            cpus: 4,
+            memory: 8 << 30,
+            kernel: KernelFacts {
+                release: "6.12.0".into(),
+                version: (6, 12),
+                machine: "x86_64".into(),
+                landlock_abi: LANDLOCK_SCOPES,
+                seccomp_notify: true,
+            },
+            user_namespaces: Availability::Available,
+            cgroups: CgroupFacts { v2: Some(CgroupV2 { path: "/g".into(), controllers }), ..CgroupFacts::default() },
+            paths: BTreeMap::new(),
+            protected: Vec::new(),
+            git_identity: GitIdentity::default(),
+        }
+    }
+
+    fn surroundings() -> Surroundings {
+        Surroundings { program: "/opt/my tools/stockade".into(), container: None, systemd: true }
+    }
+
+    fn only(facts: &HostFacts, surroundings: &Surroundings) -> Improvement {
+        let mut list = improvements(facts, surroundings);
+        assert_eq!(list.len(), 1, "{list:?}");
+        list.remove(0)
+    }
+
+    #[test]
+    fn a_machine_that_has_everything_needs_nothing() {
+        assert_eq!(improvements(&facts(), &surroundings()), []);
+    }
+
+    #[test]
+    fn every_obstacle_has_its_remedy() {
+        let refused = Obstacle::Refused { operation: "mount proc".into(), errno: 1 };
+        let docker = Surroundings { container: Some("docker".into()), ..surroundings() };
+        for (obstacle, around, reason, commands) in [
+            (Obstacle::NotInKernel, surroundings(), "CONFIG_USER_NS", ""),
+            (Obstacle::MaxUserNamespaces, surroundings(), "is 0", "user.max_user_namespaces"),
+            (Obstacle::UnprivilegedUsernsClone, surroundings(), "Only root", "kernel.unprivileged_userns_clone = 1"),
+            (Obstacle::AppArmor, surroundings(), "AppArmor", "profile stockade \"/opt/my tools/stockade\""),
+            (refused.clone(), surroundings(), "another sandbox", ""),
+            (refused, docker, "container (docker)", "seccomp=unconfined"),
+        ] {
+            let facts = HostFacts { user_namespaces: Availability::Blocked(obstacle), ..facts() };
+            let improvement = only(&facts, &around);
+            assert!(improvement.reason.contains(reason), "{improvement:?}");
+            assert!(improvement.commands.contains(commands), "{improvement:?}");
+            assert_eq!(improvement.commands.is_empty(), commands.is_empty(), "{improvement:?}");
+        }
+    }
+
+    #[test]
+    fn kernels_and_control_groups_are_looked_at() {
+        let mut old = facts();
+        old.kernel = KernelFacts { landlock_abi: 0, seccomp_notify: false, ..old.kernel };
+        let reasons: Vec<_> = improvements(&old, &surroundings()).into_iter().map(|entry| entry.reason).collect();
+        assert!(reasons[0].contains("5.13") && reasons[1].contains("5.9"), "{reasons:?}");
+        old.kernel = KernelFacts { landlock_abi: 5, seccomp_notify: true, ..old.kernel };
+        assert!(only(&old, &surroundings()).reason.contains("6.12"));
+
+        let bare = HostFacts { cgroups: CgroupFacts::default(), ..facts() };
+        assert!(only(&bare, &surroundings()).commands.contains("Delegate="));
+        let by_hand = Surroundings { systemd: false, ..surroundings() };
+        assert!(only(&bare, &by_hand).commands.contains("cgroup.subtree_control"));
+        let scope = CgroupFacts { systemd_user: Some("/run/bus".into()), ..CgroupFacts::default() };
+        assert_eq!(improvements(&HostFacts { cgroups: scope, ..facts() }, &surroundings()), []);
+        let some = CgroupV2 { path: "/g".into(), controllers: vec!["memory".into()] };
+        let part = CgroupFacts { v2: Some(some), ..CgroupFacts::default() };
+        only(&HostFacts { cgroups: part, ..facts() }, &surroundings());
+    }
 }

@@ -13,6 +13,9 @@ const MARKS: &[(&str, &str)] = &[("/run/.containerenv", "podman"), ("/.dockerenv
 /// (<https://systemd.io/CONTAINER_INTERFACE>).
 const MANAGER: &str = "/run/systemd/container";
 
+/// The directory by which systemd says that it runs (`sd_booted(3)`).
+const SYSTEMD: &str = "/run/systemd/system";
+
 /// Bytes of a manager's name that are read at most.
 const MAX_NAME: u64 = 64;
 
@@ -21,7 +24,11 @@ pub(crate) fn look(caller: &Caller) -> Surroundings {
     // The name under which it was started is a fallback good enough for an example command.
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/stockade".into());
     let named = caller.variable("container").map(|name| name.to_string_lossy().into_owned());
-    Surroundings { program: program.to_string_lossy().into_owned(), container: named.or_else(marked) }
+    Surroundings {
+        program: program.to_string_lossy().into_owned(),
+        container: named.or_else(marked),
+        systemd: Path::new(SYSTEMD).is_dir(),
+    }
 }
 
 fn marked() -> Option<String> {

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use serde::Serialize;
-use stockade::policy::Overrides;
+use stockade::policy::{Limits, Overrides};
 use stockade::report::{Enforcement, Level, Outcome, Protection};
+use stockade::units::Span;
 use stockade::{HostFacts, HostStdio, Job, Request, Tier};
 
 use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::{render, resolve};
+
+/// How long a trial may take.
+const TIME: Span = Span { milliseconds: 10_000 };
 
 /// How one tier did.
 #[derive(Debug, Serialize)]
@@ -50,7 +54,11 @@ impl TrialBed {
         Ok(Self {
             request: resolve::trivial(&scratch.0, caller),
             scratch,
-            overrides: Overrides { accept_degraded: Protection::ALL.to_vec(), ..Overrides::default() },
+            overrides: Overrides {
+                accept_degraded: Protection::ALL.to_vec(),
+                limits: Limits { time: Some(TIME), ..Limits::default() },
+                ..Overrides::default()
+            },
             state: caller.state.clone(),
         })
     }

@@ -75,10 +75,16 @@ fn policies_that_cannot_be_read_are_not_passed_over() {
 fn own_files_cannot_become_writable() {
     let user = User::new();
     user.write("home/.config/stockade/policy.toml", "version = 1\n");
+    let named = user.write("policies/build.toml", "version = 1\n");
+    let named = named.to_str().expect("path");
     let path = |name: &str| user.path(name).to_str().expect("path").to_owned();
-    for arguments in [vec!["-w", &path("home/.config")], vec!["-C", &path("home/.config")]] {
+    for (arguments, own) in [
+        (vec!["-w", &path("home/.config")], "home/.config/stockade"),
+        (vec!["-C", &path("home/.config")], "home/.config/stockade"),
+        (vec!["--policy", named, "-w", &path("policies")], "policies/build.toml"),
+    ] {
         let message = refused(&user, &arguments);
-        assert!(message.contains("home/.config/stockade"), "{message}");
+        assert!(message.contains(own) && message.contains("hint: "), "{message}");
     }
 }
 

@@ -32,7 +32,7 @@ fn check(directory: &Path, command: &mut clap::Command, name: &str, expected: &m
     let agreed = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(text, agreed, "{} differs; BLESS=1 cargo test writes it anew", path.display());
     expected.push(format!("{name}.txt"));
-    for subcommand in command.get_subcommands_mut().filter(|subcommand| !subcommand.is_hide_set()) {
+    for subcommand in command.get_subcommands_mut() {
         let name = format!("{name}-{}", subcommand.get_name());
         check(directory, subcommand, &name, expected);
     }
@@ -41,7 +41,7 @@ fn check(directory: &Path, command: &mut clap::Command, name: &str, expected: &m
 #[test]
 fn every_command_shows_examples() {
     let command = stockade_cli::command();
-    for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
+    for subcommand in command.get_subcommands() {
         let after = subcommand.get_after_long_help().map(ToString::to_string).unwrap_or_default();
         assert!(after.contains(&format!("stockade {}", subcommand.get_name())), "{}", subcommand.get_name());
     }

@@ -52,6 +52,20 @@ fn what_was_refused_is_told_with_the_option() {
 }
 
 #[test]
+fn a_policy_in_the_workspace_works_and_cannot_be_written() {
+    let user = User::new();
+    user.write("workspace/ci/policy.toml", "version = 1\nenvironment.set = { A = \"b\" }\n");
+    let policy = user.path("workspace/ci/policy.toml");
+    let attempt = |script: &str| run(&user, &["--policy", "ci/policy.toml"], &["sh", "-c", script]);
+    let (_, stdout, stderr) = attempt("echo $A; echo 'version = 2' > ci/policy.toml; rm -f ci/policy.toml");
+    assert_eq!(stdout, "b\n", "{stderr}");
+    assert!(std::fs::read_to_string(&policy).expect("still there").starts_with("version = 1\n"));
+    // Where a directory above it is exchanged for another, the file planted in that is put away.
+    let (_, _, stderr) = attempt("mv ci ci2; mkdir ci; echo 'version = 1' > ci/policy.toml");
+    assert!(!policy.exists() || std::fs::read_to_string(&policy).expect("file").contains("environment"), "{stderr}");
+}
+
+#[test]
 fn reports_and_events_are_json() {
     let user = User::new();
     let (report, events) = (user.path("report.json"), user.path("events.jsonl"));
