@@ -1,0 +1,160 @@
+//! What an attack is, and what is expected of it.
+
+use std::fmt;
+use std::io;
+
+use crate::scene::Scene;
+
+/// One attempt to break out, with everything that is expected of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// Its name: the argument of the `attacks` binary and part of the test's name.
+    pub name: &'static str,
+    /// The techniques of `docs/ESCAPES.md` that it stands for, by number.
+    pub techniques: &'static [u8],
+    /// What it attempts, in one sentence.
+    pub about: &'static str,
+    /// Makes ready, on the host and as the same user, what the attempt needs besides the scene.
+    pub prepare: fn(&Scene) -> Attempt,
+    /// The attempt. `Ok` means that it was carried out.
+    pub attempt: fn(&Scene) -> Attempt,
+    /// What decides whether there was a breach.
+    pub proof: Proof,
+    /// What happens without a sandbox.
+    pub native: Native,
+    /// What the report has to say of it.
+    pub trace: Trace,
+    /// What tier `landlock` does differently.
+    pub landlock: Landlock,
+    /// Options of `stockade run` besides the suite's own.
+    pub options: &'static [&'static str],
+    /// The outcome that the report has to name, where the attack is on resources.
+    pub outcome: Option<&'static str>,
+    /// Which users it is run as.
+    pub users: Users,
+    /// What standard input is.
+    pub stdin: Stdin,
+}
+
+impl Attack {
+    /// Succeeds natively, is proven by the attempt itself, and is the same in both tiers.
+    pub const BASE: Self = Self {
+        name: "",
+        techniques: &[],
+        about: "",
+        prepare: |_| Ok(()),
+        attempt: |_| Err(Failed::Untried("nothing to attempt".to_owned())),
+        proof: Proof::Attempt,
+        native: Native::Succeeds,
+        trace: Trace::Silent("nothing to see"),
+        landlock: Landlock::Same,
+        options: &[],
+        outcome: None,
+        users: Users::Both,
+        stdin: Stdin::File,
+    };
+}
+
+/// What came of an attempt.
+pub type Attempt = Result<(), Failed>;
+
+/// Why an attempt was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// The system refused.
+    Refused(String),
+    /// Something that the attempt needs is missing, so that it says nothing.
+    Untried(String),
+}
+
+impl Failed {
+    /// A refusal.
+    pub fn refused(text: impl fmt::Display) -> Self {
+        Self::Refused(text.to_string())
+    }
+
+    /// A missing prerequisite.
+    pub fn untried(text: impl fmt::Display) -> Self {
+        Self::Untried(text.to_string())
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::refused(error)
+    }
+}
+
+/// What decides whether there was a breach.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof {
+    /// The attempt was carried out.
+    Attempt,
+    /// This, on the host, after the run has ended; the attempt may look as if it had been carried out. `Ok` is a breach.
+    Host(fn(&Scene) -> Attempt),
+}
+
+/// What happens without a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// It is a breach.
+    Succeeds,
+    /// It is a breach when root does it, and ordinary permissions stop everyone else.
+    NeedsRoot,
+    /// Some kernels or their settings refuse it to everyone, for the reason given.
+    WhereAvailable(&'static str),
+    /// It is refused everywhere, for the reason given; only that it stays so is tested.
+    Refused(&'static str),
+    /// It would harm the machine that tests.
+    NotRun(&'static str),
+}
+
+/// What the report has to say.
+#[derive(Clone, Copy, Debug)]
+pub enum Trace {
+    /// All of these, by default.
+    Event(&'static [Event]),
+    /// All of these, with `--trace=all`.
+    Traced(&'static [Event]),
+    /// Nothing, for the reason given: there is nothing inside upon which the attempt could act.
+    Silent(&'static str),
+}
+
+/// A denial to look for: area, operation (empty for any), and part of the target.
+#[derive(Clone, Copy, Debug)]
+pub struct Event(pub &'static str, pub &'static str, pub &'static str);
+
+/// What tier `landlock` does differently.
+#[derive(Clone, Copy, Debug)]
+pub enum Landlock {
+    /// Nothing.
+    Same,
+    /// It stops the attack too, and another trace is left.
+    Trace(Trace),
+    /// It does not stop the attack: the protection, by name, that the report must call degraded, and why.
+    Passes(&'static str, &'static str),
+    /// It may or may not stop the attack, as chance has it.
+    MayPass(&'static str, &'static str),
+    /// The attack is about something that this tier has not got.
+    NotApplicable(&'static str),
+}
+
+/// Which users an attack is run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Users {
+    /// Root and an ordinary user.
+    Both,
+    /// Only an ordinary user, since root has it anyway.
+    Ordinary,
+    /// Only root, since nobody else could.
+    Root,
+}
+
+/// What standard input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// A file outside the workspace, open for reading.
+    File,
+    /// A directory outside the workspace.
+    Directory,
+}

@@ -1,0 +1,230 @@
+//! Doing one job natively and boxed, and comparing.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::place;
+use crate::snapshot;
+use crate::user::User;
+
+/// One job.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// Its name, and that of its directory.
+    pub(crate) name: &'static str,
+    /// A shell command that succeeds where its tools are installed.
+    needs: &'static str,
+    /// What to install where they are not.
+    remedy: &'static str,
+    /// What it prints.
+    expected: Expected,
+}
+
+/// What a job prints on standard output.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// The same in both runs, with these lines in it, and exit status 0.
+    Same(&'static [&'static str]),
+    /// Natively every line ends with the first word, boxed with the second.
+    Words(&'static str, &'static str),
+}
+
+/// Every job.
+pub(crate) static JOBS: [Job; 8] = [
+    Job {
+        name: "python",
+        needs: "python3 -m pip --version",
+        remedy: "needs python3 with pip: apt-get install python3-pip",
+        expected: Expected::Same(&["pytest: 0"]),
+    },
+    Job {
+        name: "cargo",
+        needs: "true",
+        remedy: "",
+        expected: Expected::Same(&["build: 0", "test: 0"]),
+    },
+    Job {
+        name: "npm",
+        needs: "npm --version",
+        remedy: "needs npm: apt-get install npm",
+        expected: Expected::Same(&["install: 0", "test: 0"]),
+    },
+    Job {
+        name: "c",
+        needs: "gcc --version && make --version",
+        remedy: "needs gcc and make: apt-get install build-essential",
+        expected: Expected::Same(&["make: 0", "1229", "sanitised: 0"]),
+    },
+    Job {
+        name: "git",
+        needs: "git --version",
+        remedy: "needs git: apt-get install git",
+        expected: Expected::Same(&["in a repository of its own"]),
+    },
+    Job {
+        name: "planting",
+        needs: "git --version",
+        remedy: "needs git: apt-get install git",
+        expected: Expected::Words("planted", "refused"),
+    },
+    Job {
+        name: "java",
+        needs: "javac -version",
+        remedy: "needs a JDK: apt-get install default-jdk-headless",
+        expected: Expected::Same(&["javac: 0", "hello, sandbox", "jar: 0"]),
+    },
+    Job {
+        name: "go",
+        needs: "go version",
+        remedy: "needs Go: apt-get install golang-go",
+        expected: Expected::Same(&["build: 0", "19", "test: 0", "ok hello"]),
+    },
+];
+
+impl Job {
+    /// What has to be installed before this job can be done.
+    pub(crate) fn missing(&self, user: &User) -> Option<&'static str> {
+        let mut test = user.command("/bin/sh", Path::new("/nonexistent"));
+        test.args(["-c", self.needs]).stdout(Stdio::null()).stderr(Stdio::null());
+        let there = test.status().is_ok_and(|status| status.success());
+        (!there).then_some(self.remedy)
+    }
+
+    fn directory(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/jobs").join(self.name)
+    }
+}
+
+/// Does a job natively and boxed, and compares.
+///
+/// # Errors
+/// With everything that differs.
+pub(crate) fn run(job: &Job, user: &User) -> Result<(), String> {
+    let _one_at_a_time = place::lock(&format!("{}-{}", job.name, user.name))?;
+    let stockade = place::stockade()?;
+    let fetched = fetch(job)?;
+    let directory = place::fresh(job.name, user)?;
+    let home = directory.join("home");
+    let workspace = home.join("project");
+    let script = fs::read_to_string(job.directory().join("run.sh")).map_err(|error| format!("no run.sh: {error}"))?;
+
+    furnish(&fetched, &directory, user)?;
+    let native = output(user.command("/bin/sh", &home).args(["-c", &script]).current_dir(&workspace))?;
+
+    furnish(&fetched, &directory, user)?;
+    let before = snapshot::take(&home, &workspace)?;
+    let report = directory.join("report.json");
+    let mut boxed = user.command(stockade, &home);
+    boxed.arg("run").arg("--report").arg(&report).args(["--", "/bin/sh", "-c", &script]).current_dir(&workspace);
+    let boxed = output(&mut boxed)?;
+    let after = snapshot::take(&home, &workspace)?;
+
+    let mut wrong = compare(job.expected, &native, &boxed);
+    let state = home.join(".local");
+    let changed = snapshot::differences(&before, &after);
+    let changed: Vec<_> = changed.into_iter().filter(|line| !line.starts_with(&*state.to_string_lossy())).collect();
+    if !changed.is_empty() {
+        wrong.push(format!("the boxed run changed the home:\n  {}", changed.join("\n  ")));
+    }
+    if wrong.is_empty() {
+        return fs::remove_dir_all(&directory).map_err(|error| format!("cannot remove {}: {error}", directory.display()));
+    }
+    wrong.push(format!("native {}\nboxed {}", describe(&native), describe(&boxed)));
+    Err(wrong.join("\n"))
+}
+
+fn compare(expected: Expected, native: &Output, boxed: &Output) -> Vec<String> {
+    let [native_text, boxed_text] = [native, boxed].map(|run| String::from_utf8_lossy(&run.stdout));
+    let mut wrong = Vec::new();
+    if native.status != boxed.status || !native.status.success() {
+        wrong.push(format!("natively {}, boxed {}", native.status, boxed.status));
+    }
+    match expected {
+        Expected::Same(lines) => {
+            if native_text != boxed_text {
+                wrong.push("the output differs".to_owned());
+            }
+            let missing = lines.iter().filter(|line| !native_text.lines().any(|found| found == **line));
+            wrong.extend(missing.map(|line| format!("natively there is no line `{line}`")));
+        }
+        Expected::Words(natively, when_boxed) => {
+            for (text, word) in [(native_text, natively), (boxed_text, when_boxed)] {
+                let odd: Vec<_> = text.lines().filter(|line| !line.ends_with(word)).collect();
+                if !odd.is_empty() || text.is_empty() {
+                    wrong.push(format!("not every line says `{word}`: {odd:?}"));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+/// Gets what a job needs, once for each state of its directory, as whoever runs the tests.
+fn fetch(job: &Job) -> Result<PathBuf, String> {
+    let base = place::base()?;
+    let _one_at_a_time = place::lock(&format!("fetch-{}", job.name))?;
+    let fetched = base.join(format!("fetched-{}-{:016x}", job.name, fingerprint(&job.directory())?));
+    if fetched.exists() {
+        return Ok(fetched);
+    }
+    let new = base.join(format!("fetching-{}", job.name));
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(|error| format!("cannot remove {}: {error}", new.display()))?;
+    }
+    fs::create_dir(&new).map_err(|error| format!("cannot make {}: {error}", new.display()))?;
+    let mut command = Command::new("/bin/sh");
+    command.arg(job.directory().join("fetch.sh")).current_dir(&new).env("JOB", job.directory()).stdin(Stdio::null());
+    let got = output(&mut command)?;
+    if !got.status.success() {
+        return Err(format!("fetching what `{}` needs failed, {}", job.name, describe(&got)));
+    }
+    fs::rename(&new, &fetched).map_err(|error| format!("cannot rename {}: {error}", new.display()))?;
+    Ok(fetched)
+}
+
+fn fingerprint(directory: &Path) -> Result<u64, String> {
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
+    let mut paths: Vec<_> = fs::read_dir(directory).map_err(failed)?.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| !path.ends_with("run.sh"));
+    paths.sort();
+    let mut hasher = DefaultHasher::new();
+    for path in paths {
+        fs::read(path).map_err(failed)?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+/// Makes a home and a workspace in it of what was fetched. What lies in `linked` is shared by hard links and stays with its
+/// owner; the rest is a copy of the user's own.
+fn furnish(fetched: &Path, directory: &Path, user: &User) -> Result<(), String> {
+    let script = r#"
+        set -eu
+        rm -rf "$2/home"
+        cp -R -P -p "$1/home" "$2/home"
+        cp -R -P -p "$1/work" "$2/home/project"
+        [ "$(id -u)" != 0 ] || chown -R -h "$3" "$2/home"
+        [ ! -d "$1/linked" ] || cp -alT "$1/linked" "$2/home" 2>/dev/null || cp -aT "$1/linked" "$2/home"
+        [ "$(id -u)" != 0 ] || chown "$3" "$2/home"
+    "#;
+    let owner = format!("{}:{}", user.uid, user.gid);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script, "sh"]).arg(fetched).arg(directory).arg(owner).stdin(Stdio::null());
+    let done = output(&mut command)?;
+    if done.status.success() { Ok(()) } else { Err(format!("furnishing the home failed, {}", describe(&done))) }
+}
+
+fn output(command: &mut Command) -> Result<Output, String> {
+    command.output().map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))
+}
+
+/// A run in words, with the end of what it printed.
+fn describe(run: &Output) -> String {
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(60)..].iter().map(|line| format!("    {line}\n")).collect::<String>()
+    };
+    format!("{}\n  standard output:\n{}  standard error:\n{}", run.status, text(&run.stdout), text(&run.stderr))
+}

@@ -1,0 +1,3 @@
+# Makes a repository.
+set -eu
+. "$JOB/../git/fetch.sh"
