@@ -40,18 +40,21 @@ impl Guard {
         &self.rules
     }
 
-    /// A rule, or the beginning of one, that holds a directory in its place: moving it from `from` to `to` would move
-    /// files out of a rule's reach, or into it.
-    pub(super) fn holds(&self, workspace: &Path, from: &Path, to: &Path) -> Option<&Glob> {
+    /// The beginning of a rule that either path is: `.git` itself cannot move, nor can anything take its place.
+    pub(super) fn pins(&self, workspace: &Path, from: &Path, to: &Path) -> Option<&Glob> {
+        self.begins_with(workspace, from).or_else(|| self.begins_with(workspace, to))
+    }
+
+    /// A rule, or the beginning of one, whose reach a directory would leave or enter with all that it holds.
+    pub(super) fn parts(&self, workspace: &Path, from: &Path, to: &Path) -> Option<&Glob> {
         let inside = |path: &Path| path.strip_prefix(workspace).is_ok();
         let relative_rule = || self.rules.globs().iter().find(|glob| !glob.is_absolute());
-        let leaves = (inside(from) != inside(to)).then(relative_rule).flatten();
         let covers = |glob: &Glob, path: &Path| {
             let relative = path.strip_prefix(workspace).ok();
             glob.matches_folded(path) || relative.is_some_and(|path| glob.matches_folded(path))
         };
-        let around = || self.around.iter().find(|glob| covers(glob, from) != covers(glob, to));
-        leaves.or_else(around).or_else(|| self.begins_with(workspace, from)).or_else(|| self.begins_with(workspace, to))
+        let leaves = (inside(from) != inside(to)).then(relative_rule).flatten();
+        leaves.or_else(|| self.around.iter().find(|glob| covers(glob, from) != covers(glob, to)))
     }
 
     /// The beginning of a rule that a path is.
@@ -98,7 +101,9 @@ mod tests {
     use super::*;
 
     fn holds(rule: &str, from: &str, to: &str) -> bool {
-        Guard::new(&[rule.to_owned()]).unwrap().holds(Path::new("/w"), Path::new(from), Path::new(to)).is_some()
+        let guard = Guard::new(&[rule.to_owned()]).unwrap();
+        let [workspace, from, to] = ["/w", from, to].map(Path::new);
+        guard.pins(workspace, from, to).or_else(|| guard.parts(workspace, from, to)).is_some()
     }
 
     #[test]

@@ -125,11 +125,14 @@ impl FileRules {
         if opened { Ok(()) } else { Err(Errno::ACCESS.into()) }
     }
 
-    /// Refuses moving a directory whose place matters to a rule, as if it were on another file system: programs then
-    /// copy file by file, where each is decided.
+    /// Refuses moving a directory whose place matters to a rule. Where the rule is about what may be in it, the answer is
+    /// as if the places were on two file systems: programs then copy file by file, and each is decided.
     pub(super) fn check_move(&self, from: &Path, to: &Path) -> Result<(), Refused> {
         for (guard, area) in [(&self.deny, Area::Files), (&self.protect, Area::Protected)] {
-            if let Some(glob) = guard.holds(&self.workspace, from, to) {
+            if let Some(glob) = guard.pins(&self.workspace, from, to) {
+                return Err(refused(area, glob, from, Errno::ACCESS));
+            }
+            if let Some(glob) = guard.parts(&self.workspace, from, to) {
                 return Err(refused(area, glob, from, Errno::XDEV));
             }
         }
