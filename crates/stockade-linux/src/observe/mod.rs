@@ -8,6 +8,7 @@
 mod address;
 mod asker;
 mod capabilities;
+mod fifo;
 mod files;
 pub mod inferred;
 mod network;
@@ -19,8 +20,10 @@ mod walk;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use stockade_spec::plan::{Explanations, NetworkFilter, SystemCallFilter};
 use stockade_spec::report::Area;
@@ -29,9 +32,10 @@ use thiserror::Error;
 
 use crate::denials::{Attempt, DenialLog};
 use crate::seccomp::{self, Kind, Meaning};
-use crate::sys::notify::{AddDescriptor, Listener, Notification};
+use crate::sys::notify::{Listener, Notification};
 use asker::Asker;
 use capabilities::OwnCapabilities;
+use fifo::Waiting;
 use files::FileRules;
 
 /// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
@@ -103,6 +107,8 @@ enum Answer {
     Done,
     /// The call returns a new descriptor for this file.
     Descriptor { file: OwnedFd, close_on_exec: bool },
+    /// The call returns a new descriptor for this FIFO, as soon as its other side is open.
+    WhenOpened { fifo: OwnedFd, flags: OFlags, close_on_exec: bool },
 }
 
 impl From<Result<(), Errno>> for Answer {
@@ -114,7 +120,8 @@ impl From<Result<(), Errno>> for Answer {
 /// Answers the calls that one filter asks about.
 #[derive(Debug)]
 pub struct Observer {
-    listener: Listener,
+    listener: Arc<Listener>,
+    waiting: Waiting,
     network: NetworkFilter,
     files: FileRules,
     capabilities: OwnCapabilities,
@@ -129,7 +136,14 @@ impl Observer {
     pub(crate) fn new(listener: Listener, filter: &SystemCallFilter, context: Context) -> Result<Self, ObserveError> {
         let files = FileRules::new(&filter.files, &context)?;
         let capabilities = OwnCapabilities::read().map_err(ObserveError::Capabilities)?;
-        Ok(Self { listener, network: filter.network, files, capabilities, context })
+        Ok(Self {
+            listener: Arc::new(listener),
+            waiting: Waiting::default(),
+            network: filter.network,
+            files,
+            capabilities,
+            context,
+        })
     }
 
     /// Polls readable when calls wait for [`Self::on_ready`].
@@ -163,7 +177,7 @@ impl Observer {
         }
     }
 
-    fn answer(&self, notification: &Notification, log: &mut DenialLog<'_>) -> Result<(), ObserveError> {
+    fn answer(&mut self, notification: &Notification, log: &mut DenialLog<'_>) -> Result<(), ObserveError> {
         let meaning = seccomp::meaning(notification.arch, notification.number);
         let answer = self.capabilities.aside(|| self.decide(meaning, notification, log)).unwrap_or_else(Answer::Fail);
         self.send(notification.id, answer).map_err(|source| ObserveError::Answer { call: meaning.name, source })
@@ -193,22 +207,20 @@ impl Observer {
     }
 
     /// Sends an answer; one to a thread that was killed meanwhile goes nowhere.
-    fn send(&self, id: u64, answer: Answer) -> io::Result<()> {
-        let (file, close_on_exec) = match answer {
-            Answer::Continue => return self.listener.respond_continue(id).map(|_delivered| ()),
-            Answer::Fail(error) => return self.listener.respond_errno(id, error.raw_os_error()).map(|_delivered| ()),
-            Answer::Done => return self.listener.respond_value(id, 0).map(|_delivered| ()),
-            Answer::Descriptor { file, close_on_exec } => (file, close_on_exec),
+    fn send(&mut self, id: u64, answer: Answer) -> io::Result<()> {
+        let delivered = match answer {
+            Answer::Continue => self.listener.respond_continue(id),
+            Answer::Fail(error) => self.listener.respond_errno(id, error.raw_os_error()),
+            Answer::Done => self.listener.respond_value(id, 0),
+            Answer::Descriptor { file, close_on_exec } => return fifo::give(&self.listener, id, &file, close_on_exec),
+            Answer::WhenOpened { fifo, flags, close_on_exec } => {
+                match self.waiting.open((&self.listener, self.capabilities), id, fifo, flags, close_on_exec) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => self.listener.respond_errno(id, error.raw_os_error()),
+                }
+            }
         };
-        match self.listener.add_descriptor(
-            id,
-            file.as_fd(),
-            AddDescriptor { number: None, close_on_exec, answer: true },
-        ) {
-            Ok(_number) => Ok(()),
-            // The process may have as many descriptors open as it may have (`EMFILE`): that is its call's result.
-            Err(error) => self.listener.respond_errno(id, asker::errno(&error).raw_os_error()).map(|_delivered| ()),
-        }
+        delivered.map(|_to_somebody| ())
     }
 }
 

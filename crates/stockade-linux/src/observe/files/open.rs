@@ -44,7 +44,7 @@ pub(super) fn open(
     for _ in 0..MAX_ATTEMPTS {
         let found = resolve(asker, place)?;
         let file = match &found.object {
-            Some(object) => open_existing(rules, asker, &found, object, flags, mode)?,
+            Some(object) => return open_existing(rules, asker, &found, object, flags, mode),
             None if !flags.contains(OFlags::CREATE) => return Err(Errno::NOENT.into()),
             None if found.directory_wanted => return Err(Errno::ISDIR.into()),
             None => match create(rules, asker, &found, flags, mode) {
@@ -52,9 +52,13 @@ pub(super) fn open(
                 result => result?,
             },
         };
-        return Ok(Answer::Descriptor { file, close_on_exec: flags.contains(OFlags::CLOEXEC) });
+        return Ok(answer(file, flags));
     }
     Err(Errno::AGAIN.into())
+}
+
+fn answer(file: OwnedFd, flags: OFlags) -> Answer {
+    Answer::Descriptor { file, close_on_exec: flags.contains(OFlags::CLOEXEC) }
 }
 
 /// What opening with these flags wants of a file.
@@ -91,7 +95,7 @@ fn open_existing(
     object: &OwnedFd,
     flags: OFlags,
     mode: u32,
-) -> Result<OwnedFd, Refused> {
+) -> Result<Answer, Refused> {
     let stat = fstat(object)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if flags.contains(OFlags::CREATE | OFlags::EXCL) {
@@ -115,26 +119,34 @@ fn open_existing(
         rules.check(&path, wanted)?;
     }
     if (major(stat.st_rdev), minor(stat.st_rdev)) == TTY && kind == FileType::CharacterDevice {
-        return open_terminal(asker, flags);
+        return Ok(answer(open_terminal(asker, flags)?, flags));
     }
     if flags.contains(OFlags::TMPFILE) {
         let mode = wanted_mode(asker, mode)?;
         let file = openat(object, ".", flags | OFlags::CLOEXEC, mode)?;
         grant(rules, &file, mode)?;
-        return Ok(file);
+        return Ok(answer(file, flags));
     }
-    Ok(reopen(object.as_fd(), flags)?)
+    if kind == FileType::Fifo && !flags.intersects(OFlags::NONBLOCK | OFlags::RDWR) {
+        let fifo = object.try_clone().map_err(|_| Errno::MFILE)?;
+        return Ok(Answer::WhenOpened { fifo, flags: how(flags), close_on_exec: flags.contains(OFlags::CLOEXEC) });
+    }
+    Ok(answer(reopen(object.as_fd(), flags)?, flags))
 }
 
 /// Opens a place. Nothing that a process can arrange may hold the supervisor up (a lease on the file, a FIFO without
 /// another end), so it opens without waiting, and gives the process what it asked for afterwards.
 fn reopen(object: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let how = (flags - RESOLVED) | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = openat(CWD, link_of(object), how, Mode::empty())?;
+    let file = openat(CWD, link_of(object), how(flags) | OFlags::NONBLOCK, Mode::empty())?;
     if !flags.contains(OFlags::NONBLOCK) {
         fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     }
     Ok(file)
+}
+
+/// The flags with which the supervisor opens what has been found.
+fn how(flags: OFlags) -> OFlags {
+    (flags - RESOLVED) | OFlags::CLOEXEC | OFlags::NOCTTY
 }
 
 /// Devices that hold nothing of anybody: `null`, `zero`, `full`, `random`, `urandom`, `tty`, `ptmx`.

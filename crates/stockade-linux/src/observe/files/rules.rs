@@ -56,6 +56,9 @@ impl From<Errno> for Refused {
 impl FileRules {
     pub(in crate::observe) fn new(observation: &FileObservation, context: &Context) -> Result<Self, ObserveError> {
         let explanations = &context.explanations;
+        // Most runs ask about no file, and reading the rules would delay them.
+        let asked = !observation.is_off() || context.tier == Tier::Landlock;
+        let needed = |globs: &'_ [String]| if asked { globs.to_vec() } else { Vec::new() };
         let mut writable = explanations.writable.clone();
         if context.tier == Tier::Landlock {
             // The run's private directory on the host holds its home and, next to it, its temporary files.
@@ -70,9 +73,9 @@ impl FileRules {
             deny: Guard::new(&observation.deny)?,
             protect: Guard::new(&observation.protect)?,
             tier: context.tier,
-            own_umask: process::status(context.supervisor).map_err(ObserveError::Umask)?.umask,
-            denied: Rules::new(&explanations.denied, Case::Folded)?,
-            protected: Rules::new(&explanations.protected, Case::Folded)?,
+            own_umask: if observation.decides() { own_umask(context)? } else { 0 },
+            denied: Rules::new(needed(&explanations.denied), Case::Folded)?,
+            protected: Rules::new(needed(&explanations.protected), Case::Folded)?,
         })
     }
 
@@ -144,6 +147,10 @@ impl FileRules {
         let relative = path.strip_prefix(&self.workspace).ok();
         rules.first_match(path).or_else(|| rules.first_match(relative?))
     }
+}
+
+fn own_umask(context: &Context) -> Result<u32, ObserveError> {
+    Ok(process::status(context.supervisor).map_err(ObserveError::Umask)?.umask)
 }
 
 fn refused(area: Area, glob: &Glob, path: &Path, error: Errno) -> Refused {

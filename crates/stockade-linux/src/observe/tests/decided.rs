@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, mkdirat, openat, renameat_with};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, linkat, mkdirat, mknodat, openat, renameat_with};
 
 use super::*;
 
@@ -293,6 +293,29 @@ fn swapping_the_path_between_check_and_use_never_opens_a_denied_file() {
         counts
     });
     assert!(opened > 0 && refused > 0, "the race has to be lost and won: {opened} opened, {refused} refused");
+}
+
+#[test]
+fn fifos_wait_for_their_other_side() {
+    let scene = scene(Tier::Namespaces);
+    let fifo = scene.path("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let fifo = &fifo;
+    scene.run(|| {
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| fs::read_to_string(fifo).unwrap());
+            thread::sleep(Duration::from_millis(50));
+            fs::write(fifo, "through").unwrap();
+            assert_eq!(reader.join().unwrap(), "through");
+        });
+        let result = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fifo);
+        assert_eq!(code(result), libc::ENXIO);
+        // Nobody opens the other side, and the asker is killed: neither the test nor the supervisor may hang.
+        let mut child = Command::new("cat").arg(fifo).spawn().unwrap();
+        thread::sleep(Duration::from_millis(50));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
 }
 
 #[test]
