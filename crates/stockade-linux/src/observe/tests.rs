@@ -1,6 +1,7 @@
 //! The observer against the kernel: a thread of the test installs the filter on itself and makes calls, the test answers.
 
 mod decided;
+mod raced;
 mod reached;
 mod signalled;
 mod traced;

@@ -126,6 +126,10 @@ fn explain(rules: &FileRules, step: &Step<'_>, path: &Path, refused: Errno) -> O
         return Some(Attempt::new(area, step.operation, path).rule(rule));
     }
     let attempt = Attempt::new(Area::Files, step.operation, path);
+    if path.starts_with("/proc") || path.starts_with("/sys") {
+        // No option opens more of what the kernel says about processes and devices.
+        return Some(attempt.rule("permissions"));
+    }
     Some(match (use_of, refused) {
         (Use::Read, _) if rules.may_read(path) => attempt.rule("permissions"),
         (Use::Read, _) => attempt.rule("hidden").suggestion(option("--read", path)),
