@@ -108,6 +108,13 @@ impl<'a> Asker<'a> {
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
+    /// The mount namespace in which it resolves paths, as text that names it.
+    pub(super) fn mount_namespace(&self) -> Result<Vec<u8>, Errno> {
+        let name = process::mount_namespace(self.thread())?;
+        self.still_waiting()?;
+        Ok(name)
+    }
+
     fn open_link(&self, name: &str) -> Result<OwnedFd, Errno> {
         let opened =
             openat(CWD, format!("/proc/{}/{name}", self.thread()), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;

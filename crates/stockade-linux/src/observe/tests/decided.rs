@@ -213,6 +213,16 @@ fn without_namespaces_the_supervisor_acts_only_where_the_plan_lets_the_process()
 }
 
 #[test]
+fn programs_may_nest_namespaces_where_files_are_decided() {
+    let mut scene = scene(Tier::Namespaces);
+    scene.filter.nested_namespaces = true;
+    scene.run(|| {
+        assert_eq!(fs::read_to_string(scene.path("plain")).unwrap(), "plain");
+        assert_eq!(code(fs::read(scene.path(".env"))), libc::EACCES);
+    });
+}
+
+#[test]
 fn descriptors_are_the_askers_own() {
     let scene = scene(Tier::Landlock);
     scene.run(|| {
