@@ -5,18 +5,18 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat, stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use stockade_spec::report::ProcessRef;
 
 use super::process::{self, Standing, Status};
-use crate::sys::memory;
 use crate::sys::notify::{Listener, Notification};
+use crate::sys::{memory, user_namespace};
 
 /// Longest path that the kernel takes, with its NUL, in bytes.
 pub(super) const PATH_MAX: usize = 4096;
@@ -108,11 +108,18 @@ impl<'a> Asker<'a> {
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// The mount namespace in which it resolves paths, as text that names it.
-    pub(super) fn mount_namespace(&self) -> Result<Vec<u8>, Errno> {
-        let name = process::mount_namespace(self.thread())?;
+    /// Whether its user namespace is the supervisor's own, or one that was made in that: the sandbox's. One that a
+    /// program has made lies deeper.
+    pub(super) fn is_in_first_user_namespace(&self) -> Result<bool, Errno> {
+        let path = format!("/proc/{}/ns/user", self.thread());
+        let namespace = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         self.still_waiting()?;
-        Ok(name)
+        let own = stat("/proc/self/ns/user")?.st_ino;
+        if fstat(&namespace)?.st_ino == own {
+            return Ok(true);
+        }
+        let parent = user_namespace::parent(namespace.as_fd()).map_err(|error| errno(&error))?;
+        Ok(fstat(&parent)?.st_ino == own)
     }
 
     fn open_link(&self, name: &str) -> Result<OwnedFd, Errno> {

@@ -3,9 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use rustix::fs::{CWD, readlinkat};
-use rustix::io::Errno;
-
 /// Bytes of a `/proc` file that are read; the fields that are used come far before.
 const MAX_PROC_FILE: u64 = 8192;
 
@@ -77,11 +74,6 @@ fn parse_status(text: &[u8]) -> Option<Status> {
         user: field("Uid")?.split_ascii_whitespace().nth(1)?.parse().ok()?,
         umask: u32::from_str_radix(field("Umask")?, 8).ok()?,
     })
-}
-
-/// The mount namespace of a process, as text that names it (`namespaces(7)`).
-pub(super) fn mount_namespace(pid: u32) -> Result<Vec<u8>, Errno> {
-    Ok(readlinkat(CWD, format!("/proc/{pid}/ns/mnt"), Vec::new())?.into_bytes())
 }
 
 /// Whether `pid` is `root` or descends from it.

@@ -14,3 +14,4 @@ pub(crate) mod seccomp;
 pub(crate) mod signals;
 pub(crate) mod title;
 pub(crate) mod usage;
+pub(crate) mod user_namespace;

@@ -14,7 +14,7 @@ mod trace;
 use rustix::io::Errno;
 
 use super::asker::Asker;
-use super::{Answer, Observer, process};
+use super::{Answer, Observer};
 use crate::denials::{Attempt, DenialLog};
 use request::Request;
 use rules::Refused;
@@ -31,7 +31,8 @@ pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str,
         trace::observe(observer, asker, &request, log);
         return Answer::Continue;
     }
-    let acted = same_mounts(observer, asker).map_err(Refused::from).and_then(|()| act::act(observer, asker, &request));
+    let acted =
+        without_own_mounts(observer, asker).map_err(Refused::from).and_then(|()| act::act(observer, asker, &request));
     match acted {
         Ok(answer) => answer,
         Err(Refused::Rule { area, rule, path, error }) => {
@@ -47,14 +48,10 @@ pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str,
     }
 }
 
-/// Refuses processes that have made mounts of their own, where a file can have any path, so that rules about paths mean
-/// nothing.
-fn same_mounts(observer: &Observer, asker: &Asker<'_>) -> Result<(), Errno> {
-    if !observer.nested_namespaces {
-        return Ok(());
-    }
-    let own = process::mount_namespace(observer.context.first_process)?;
-    if asker.mount_namespace()? == own { Ok(()) } else { Err(Errno::ACCESS) }
+/// Refuses processes in a user namespace of their own, where they may mount: there a file can have any path, so that
+/// rules about paths mean nothing.
+fn without_own_mounts(observer: &Observer, asker: &Asker<'_>) -> Result<(), Errno> {
+    if !observer.nested_namespaces || asker.is_in_first_user_namespace()? { Ok(()) } else { Err(Errno::ACCESS) }
 }
 
 /// Some processes do not let their memory be read (`PR_SET_DUMPABLE` of `prctl(2)`): the stage before it becomes the
