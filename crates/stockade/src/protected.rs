@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::event::EventfdFlags;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use stockade_linux::denials::{Attempt, DenialLog};
 use stockade_spec::Tier;
 use stockade_spec::glob::{Case, Rules};
@@ -63,12 +65,8 @@ impl ProtectedFiles {
         let options = Options { hold, privilege_bits: true };
         let quarantine = Quarantine::new(state, &before);
         let journal = Some(Journal::begin(state, &before, &rules, &options, &quarantine)?);
-        let (watch, failures) = match Watch::start(&before) {
-            Ok(watch) => (Some(watch), Vec::new()),
-            Err(error) => (None, vec![error.to_string()]),
-        };
-        let found = Found { failures, ..Found::default() };
-        Ok(Some(Self { before, rules, options, quarantine, journal, watch, found }))
+        let found = Found::default();
+        Ok(Some(Self { before, rules, options, quarantine, journal, watch: None, found }))
     }
 
     /// Removes the journal, when nothing has run or nothing is left to do.
@@ -82,6 +80,26 @@ impl ProtectedFiles {
         self.take(swept, denials);
         self.abandon()?;
         Ok(std::mem::take(&mut self.found))
+    }
+
+    /// Starts the watch. Its descriptor; `None` where nothing can be watched, which is told among the failures.
+    fn start_watching(&mut self) -> Option<OwnedFd> {
+        let started = Watch::start(&self.before).map_err(|error| error.to_string()).and_then(|watch| {
+            let descriptor = watch.as_fd().try_clone_to_owned();
+            descriptor
+                .map(|descriptor| (watch, descriptor))
+                .map_err(|error| format!("cannot watch the workspace: {error}"))
+        });
+        match started {
+            Ok((watch, descriptor)) => {
+                self.watch = Some(watch);
+                Some(descriptor)
+            }
+            Err(error) => {
+                self.found.failures.push(error);
+                None
+            }
+        }
     }
 
     /// Puts away what has appeared meanwhile. Whether the watch still works.
@@ -106,25 +124,26 @@ impl ProtectedFiles {
     }
 }
 
-/// What the supervisor polls: the watch of protected files that are swept elsewhere when it has gone.
+/// How long a run goes on before its workspace is watched. To end a watch takes the kernel 15 ms and more (it waits for
+/// every processor, `synchronize_srcu` in `fsnotify_destroy_group`), many times what a short run takes as a whole; and
+/// the sweep at the end finds the same files.
+const UNWATCHED: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// What the supervisor polls: a timer at first, then the watch of protected files.
 #[derive(Debug)]
 pub(crate) struct Lookout {
     descriptor: OwnedFd,
-    /// Takes the place of a watch that broke: never ready, so that the supervisor does not turn in circles.
-    silent: OwnedFd,
+    is_watching: bool,
     files: Rc<RefCell<ProtectedFiles>>,
 }
 
 impl Lookout {
     /// `None` where nothing can be watched, which is told among the failures. The sweep finds the same files, only later.
     pub(crate) fn over(files: &Rc<RefCell<ProtectedFiles>>) -> Option<Box<dyn stockade_linux::Watch>> {
-        let mut shared = files.borrow_mut();
-        let descriptor = shared.watch.as_ref()?.as_fd().try_clone_to_owned();
-        let silent = rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(io::Error::from);
-        match (descriptor, silent) {
-            (Ok(descriptor), Ok(silent)) => Some(Box::new(Self { descriptor, silent, files: Rc::clone(files) })),
-            (Err(error), _) | (_, Err(error)) => {
-                shared.found.failures.push(format!("cannot watch the workspace: {error}"));
+        match timer(UNWATCHED) {
+            Ok(descriptor) => Some(Box::new(Self { descriptor, is_watching: false, files: Rc::clone(files) })),
+            Err(error) => {
+                files.borrow_mut().found.failures.push(format!("cannot watch the workspace: {error}"));
                 None
             }
         }
@@ -137,10 +156,28 @@ impl stockade_linux::Watch for Lookout {
     }
 
     fn ready(&mut self, denials: &mut DenialLog<'_>) {
-        if !self.files.borrow_mut().look(denials) {
-            std::mem::swap(&mut self.descriptor, &mut self.silent);
+        let mut files = self.files.borrow_mut();
+        if !self.is_watching {
+            self.is_watching = true;
+            if let Some(descriptor) = files.start_watching() {
+                self.descriptor = descriptor;
+            }
+        }
+        if !files.look(denials)
+            // A watch that broke must not stay ready, or the supervisor turns in circles; a timer that is not set never is.
+            && let Ok(silent) = timer(Timespec { tv_sec: 0, tv_nsec: 0 })
+        {
+            self.descriptor = silent;
         }
     }
+}
+
+/// A descriptor that is readable after this time; never after none.
+fn timer(after: Timespec) -> io::Result<OwnedFd> {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: after };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &once)?;
+    Ok(timer)
 }
 
 impl Found {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use stockade_spec::HostFacts;
 use stockade_spec::facts::{Availability, GitIdentity, KernelFacts, Obstacle, PathFact};
 use thiserror::Error;
@@ -75,7 +75,7 @@ fn version_of(release: &str) -> (u32, u32) {
 /// that out.
 fn user_namespaces(uid: u32) -> Availability {
     let setting = |path: &str| read_start(path).and_then(|text| text.trim().parse::<u64>().ok());
-    if rustix::fs::access("/proc/self/ns/user", rustix::fs::Access::EXISTS).is_err() {
+    if rustix::fs::access("/proc/self/ns/user", Access::EXISTS).is_err() {
         return Availability::Blocked(Obstacle::NotInKernel);
     }
     if setting("/proc/sys/user/max_user_namespaces") == Some(0) {
@@ -122,20 +122,28 @@ fn survey_paths(survey: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathFact>, Probe
 }
 
 fn look_at(path: &Path) -> rustix::io::Result<PathFact> {
-    let status = match rustix::fs::statat(CWD, path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+    let status = match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(status) => status,
         // What the caller cannot reach, the command cannot either.
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::ACCESS | rustix::io::Errno::LOOP) => {
+        Err(
+            rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::ACCESS | rustix::io::Errno::LOOP,
+        ) => {
             return Ok(PathFact::Missing);
         }
         Err(error) => return Err(error),
     };
     Ok(match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile | FileType::Directory if is_sealed(path, status.st_mode) => PathFact::Sealed,
         FileType::RegularFile => PathFact::File,
         FileType::Directory => PathFact::Directory,
         FileType::Symlink => symlink(path)?,
         _ => PathFact::Special,
     })
+}
+
+/// Whether the caller may not read it. What everybody may read needs no second look.
+fn is_sealed(path: &Path, mode: u32) -> bool {
+    mode & 0o004 == 0 && rustix::fs::accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS).is_err()
 }
 
 fn symlink(path: &Path) -> rustix::io::Result<PathFact> {

@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use stockade_spec::plan;
 
-use crate::sys::exec::{StringArray, execve};
 use super::streams::Streams;
+use crate::sys::exec::{StringArray, execve};
 use crate::sys::signals::Mask;
 
 /// A command in the form that the system takes, made before it is needed.
@@ -49,8 +49,8 @@ impl Command {
     }
 
     fn prepare_process(&self, streams: &Streams, mask: Mask) -> io::Result<()> {
-        // A session of its own: no controlling terminal is shared with the caller's.
-        rustix::process::setsid()?;
+        // No controlling terminal is shared with the caller.
+        streams.take_foreground()?;
         streams.place()?;
         rustix::process::chdir(self.directory.as_c_str())?;
         crate::sys::signals::reset_dispositions();

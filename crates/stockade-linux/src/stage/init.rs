@@ -44,7 +44,10 @@ fn wait(channel: &Channel, command: Pid, children: &Signals) -> io::Result<Optio
             Orders::End => return Ok(Some(Status::Signaled(libc::SIGKILL))),
             Orders::SupervisorGone => return Ok(None),
         }
-        let mut set = [PollFd::new(children.descriptor(), PollFlags::IN), PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN)];
+        let mut set = [
+            PollFd::new(children.descriptor(), PollFlags::IN),
+            PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN),
+        ];
         match poll(&mut set, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

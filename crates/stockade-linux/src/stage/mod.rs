@@ -49,7 +49,13 @@ pub(crate) struct Stage<'p> {
 }
 
 impl<'p> Stage<'p> {
-    pub(crate) const fn new(plan: &'p Plan, channel: Channel, stdio: InnerStdio, mask: Mask, cgroups: Vec<OwnedFd>) -> Self {
+    pub(crate) const fn new(
+        plan: &'p Plan,
+        channel: Channel,
+        stdio: InnerStdio,
+        mask: Mask,
+        cgroups: Vec<OwnedFd>,
+    ) -> Self {
         Self { plan, channel, stdio: Some(stdio), mask, cgroups, view: None, listener: None }
     }
 
@@ -65,7 +71,8 @@ impl<'p> Stage<'p> {
         let steps: Vec<usize> = self.steps().collect();
         // The domain and the filter are the command's own: init needs neither, having no privilege left and running
         // nothing else, and signals from the command cannot leave its domain to reach init.
-        let (shared, own): (Vec<usize>, Vec<usize>) = steps.into_iter().partition(|&step| !self.is_for_command_only(step));
+        let (shared, own): (Vec<usize>, Vec<usize>) =
+            steps.into_iter().partition(|&step| !self.is_for_command_only(step));
         self.perform_all(&shared);
         match self.start(&own) {
             Ok((command, children)) => {
@@ -133,20 +140,22 @@ impl<'p> Stage<'p> {
         let children = Signals::block(&[libc::SIGCHLD])?;
         let stdio = self.stdio.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         let streams = Streams::open(stdio)?;
+        streams.lead_session().map_err(StreamError::Session)?;
         if let Some(pid) = crate::sys::clone::fork()? {
             // Dropping `streams` here matters: copies of the command's streams would keep its pipes open.
             return Ok((pid, children));
         }
+        // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do; and before
+        // the filter, which may ask about every open while nobody answers yet.
+        let proc = self.view.as_ref().map(|_| open_directory(Path::new("/proc"))).transpose()?;
         self.perform_all(own);
-        self.tell_ready(&streams);
+        self.tell_ready(&streams, proc.as_ref());
         let error = command.become_program(&streams, self.mask);
         self.tell(&FromStage::ExecFailed { errno: error.raw_os_error().unwrap_or(libc::EINVAL) });
         crate::sys::clone::exit_now(127)
     }
 
-    fn tell_ready(&self, streams: &Streams) {
-        // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do.
-        let proc = self.view.as_ref().and_then(|_| open_directory(Path::new("/proc")).ok());
+    fn tell_ready(&self, streams: &Streams, proc: Option<&OwnedFd>) {
         let store = self.view.as_ref().map(View::store);
         let terminal = streams.controller();
         let message = FromStage::Ready {
@@ -155,7 +164,7 @@ impl<'p> Stage<'p> {
             store: store.is_some(),
             terminal: terminal.is_some(),
         };
-        let all = [self.listener.as_ref().map(AsFd::as_fd), proc.as_ref().map(AsFd::as_fd), store, terminal];
+        let all = [self.listener.as_ref().map(AsFd::as_fd), proc.map(AsFd::as_fd), store, terminal];
         let descriptors: Vec<BorrowedFd<'_>> = all.into_iter().flatten().collect();
         if self.channel.send(&message.encode(), &descriptors).is_err() {
             crate::sys::clone::exit_now(1);
@@ -291,5 +300,5 @@ fn explained(error: &(dyn std::error::Error + 'static)) -> Failure {
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }

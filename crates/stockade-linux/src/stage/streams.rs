@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
 use crate::relay::{InnerStdio, InnerStream, RelayError, TerminalPair, open_terminal};
+use crate::sys::signals::Signals;
 
 /// Why the streams cannot be opened.
 #[derive(Debug, Error)]
@@ -18,6 +19,9 @@ pub(crate) enum StreamError {
     /// No second descriptor of the pseudo-terminal.
     #[error("cannot copy the descriptor of the pseudo-terminal")]
     Copy(#[source] io::Error),
+    /// No session with the pseudo-terminal.
+    #[error("cannot make the pseudo-terminal the controlling terminal")]
+    Session(#[source] io::Error),
     /// No `/dev/null`.
     #[error("cannot open /dev/null inside the sandbox")]
     Null(#[source] io::Error),
@@ -51,12 +55,34 @@ impl Streams {
         self.terminal.as_ref().map(|terminal| terminal.master.as_fd())
     }
 
-    /// Makes them the standard streams of this process, and the pseudo-terminal its controlling terminal. The process
-    /// leads its session.
-    pub(crate) fn place(&self) -> io::Result<()> {
+    /// Makes this process, which becomes init, the leader of the terminal's session. The command must not lead it: then
+    /// no process of the session would be the parent of its group, and the kernel drops every stop that a terminal asks
+    /// of such an orphaned group (`Ctrl-Z`, or reading in the background; signal handling in POSIX, 2.4.3).
+    pub(crate) fn lead_session(&self) -> io::Result<()> {
         if let Some(terminal) = &self.terminal {
+            rustix::process::setsid()?;
             rustix::process::ioctl_tiocsctty(&terminal.slave)?;
         }
+        Ok(())
+    }
+
+    /// Gives this process, which becomes the command, a process group of its own: in the foreground of the terminal that
+    /// init leads, or, without a terminal, in a session of its own.
+    pub(crate) fn take_foreground(&self) -> io::Result<()> {
+        let Some(terminal) = &self.terminal else {
+            rustix::process::setsid()?;
+            return Ok(());
+        };
+        // The new group is in the background until the call has succeeded, and would be stopped for making it.
+        let quiet = Signals::block(&[libc::SIGTTOU])?;
+        rustix::process::setpgid(None, None)?;
+        rustix::termios::tcsetpgrp(&terminal.slave, rustix::process::getpid())?;
+        drop(quiet);
+        Ok(())
+    }
+
+    /// Makes them the standard streams of this process.
+    pub(crate) fn place(&self) -> io::Result<()> {
         // Copies above 2 first, so that no placement overwrites a source.
         let copies = self.streams.each_ref().map(|stream| rustix::io::fcntl_dupfd_cloexec(stream, 3));
         for (number, copy) in (0..).zip(copies) {

@@ -83,7 +83,9 @@ impl View {
         self.create_parents(target)?;
         match rustix::fs::mkdirat(&self.root, below_root(target), Mode::from_raw_mode(mode)) {
             // mkdirat(2) applies the umask; some directories need bits that it takes away.
-            Ok(()) => Ok(rustix::fs::chmodat(&self.root, below_root(target), Mode::from_raw_mode(mode), AtFlags::empty())?),
+            Ok(()) => {
+                Ok(rustix::fs::chmodat(&self.root, below_root(target), Mode::from_raw_mode(mode), AtFlags::empty())?)
+            }
             Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -123,7 +125,9 @@ impl View {
     pub(crate) fn bind(&self, source: &Path, target: &Path, access: BindAccess) -> io::Result<()> {
         let tree = clone_tree(CWD, source, true)?;
         let attributes = match access {
-            BindAccess::ReadOnly => MountAttributes::READ_ONLY.and(MountAttributes::NO_SUID).and(MountAttributes::NO_DEV),
+            BindAccess::ReadOnly => {
+                MountAttributes::READ_ONLY.and(MountAttributes::NO_SUID).and(MountAttributes::NO_DEV)
+            }
             BindAccess::Write => MountAttributes::NO_SUID.and(MountAttributes::NO_DEV),
             BindAccess::Device => MountAttributes::NO_SUID,
         };

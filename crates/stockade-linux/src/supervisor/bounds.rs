@@ -81,7 +81,8 @@ impl Bounds {
         }
         let processes = proc.map_or(Processes::Descendants(init), Processes::Namespace);
         let watched = Watched { processes, store, directories: private_directories(plan)? };
-        let sampler = Sampler::new(&bounds, watched).map_err(|source| LimitError::call("look at the processes", source))?;
+        let sampler =
+            Sampler::new(&bounds, watched).map_err(|source| LimitError::call("look at the processes", source))?;
         self.sampler = Some(sampler);
         Ok(())
     }

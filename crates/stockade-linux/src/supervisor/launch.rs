@@ -121,7 +121,8 @@ fn wait_until_ready(parts: RunningParts<'_>) -> Result<Running<'_>, LaunchError>
         };
         match FromStage::decode(&packet)? {
             FromStage::Ready { listener, proc, store, terminal } => {
-                let inside = Inside::take(descriptors, [listener, proc, store, terminal]).ok_or(LaunchError::Unexpected)?;
+                let inside =
+                    Inside::take(descriptors, [listener, proc, store, terminal]).ok_or(LaunchError::Unexpected)?;
                 return make_running(parts, inside, degraded);
             }
             FromStage::StepFailed { step, errno, detail } => return Err(failed_step(parts.plan, step, errno, detail)),

@@ -154,7 +154,12 @@ impl<'a> Running<'a> {
         Timespec::try_from(duration + Duration::from_micros(100)).ok()
     }
 
-    fn serve(&mut self, revents: &[PollFlags], layout: Layout, watch: &mut Option<Box<dyn Watch>>) -> Result<(), RunError> {
+    fn serve(
+        &mut self,
+        revents: &[PollFlags],
+        layout: Layout,
+        watch: &mut Option<Box<dyn Watch>>,
+    ) -> Result<(), RunError> {
         let is_ready = |place: usize| revents.get(place).is_some_and(|flags| !flags.is_empty());
         if layout.observer.is_some_and(is_ready) {
             self.observe()?;
@@ -168,7 +173,8 @@ impl<'a> Running<'a> {
             self.take_signals()?;
         }
         let relayed = revents.get(layout.relay_first..).unwrap_or_default();
-        if relayed.iter().any(|flags| !flags.is_empty()) && self.parts.relay.ready(relayed)? == RelayEvent::OutputLimit {
+        if relayed.iter().any(|flags| !flags.is_empty()) && self.parts.relay.ready(relayed)? == RelayEvent::OutputLimit
+        {
             self.end_with(Outcome::OutputLimit)?;
         }
         if is_ready(CHANNEL) || is_ready(INIT) {
@@ -195,7 +201,7 @@ impl<'a> Running<'a> {
             match signal {
                 libc::SIGWINCH => self.parts.relay.window_changed()?,
                 libc::SIGTSTP => self.stop()?,
-                libc::SIGCONT => {}
+                libc::SIGCONT => self.parts.relay.resume()?,
                 other => self.tell(ToInit::Signal(other))?,
             }
         }
@@ -240,7 +246,8 @@ impl<'a> Running<'a> {
                 }
                 FromStage::Ended { status, user_us, system_us, peak_resident } => {
                     let wall_ms = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    let usage = Usage { wall_ms, user_ms: user_us / 1_000, system_ms: system_us / 1_000, peak_resident };
+                    let usage =
+                        Usage { wall_ms, user_ms: user_us / 1_000, system_ms: system_us / 1_000, peak_resident };
                     self.ended = Some(Ended { status, usage });
                     return Ok(());
                 }
@@ -262,13 +269,15 @@ impl<'a> Running<'a> {
             return Err(RunError::InitEnded(how));
         }
         let wall_ms = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.ended = Some(Ended { status: Status::Signaled(libc::SIGKILL), usage: Usage { wall_ms, ..Usage::default() } });
+        self.ended =
+            Some(Ended { status: Status::Signaled(libc::SIGKILL), usage: Usage { wall_ms, ..Usage::default() } });
         Ok(())
     }
 
     fn reap(&mut self) -> Result<String, RunError> {
         let id = WaitId::PidFd(self.parts.sandbox.pidfd.as_fd());
-        let status = rustix::process::waitid(id, WaitIdOptions::EXITED).map_err(|error| RunError::Wait(error.into()))?;
+        let status =
+            rustix::process::waitid(id, WaitIdOptions::EXITED).map_err(|error| RunError::Wait(error.into()))?;
         self.parts.sandbox.reaped = true;
         Ok(status.as_ref().map_or_else(|| "it is gone".to_owned(), describe))
     }
