@@ -18,74 +18,96 @@ mod disk;
 mod kernel;
 mod options;
 mod programs;
+mod suite;
 mod transcript;
 mod verdict;
 
 use std::error::Error;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use boot::Guest;
-use description::Machine;
 use kernel::Kernel;
 use options::Options;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
-  machines [--only NAME] [--stockade FILE] [--suite FILE] [--time SECONDS]
+  machines [--only NAME] [--stockade FILE] [--attack NAME] [--time SECONDS]
         boot each machine of tests/machines in qemu, compare what `stockade doctor` finds there with what is expected,
-        and run the suites there; --only and --suite are repeatable, and a suite is a program of the same architecture
-        whose last line is `N passed, N failed`
+        and run the suites there; --only and --attack are repeatable
 ";
 
 /// What stops it.
 type Failure = Box<dyn Error>;
 
 /// Runs with the arguments that follow its name.
+#[expect(clippy::print_stdout, reason = "the result is what it is run for")]
 pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
     let options = Options::parse(arguments)?;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask lies in no repository")?;
     let descriptions = repository.join("tests/machines");
-    let machines = description::read_all(&descriptions, &options.only)?;
+    let suites = suite::prepare(&descriptions, &options.attacks)?;
+    let machines = description::read_all(&descriptions, &options.only, &suites)?;
     let own = target_directory()?.join("machines");
     let stockade = match &options.stockade {
         Some(program) => program.clone(),
         None => build()?,
     };
-    let mut suites = vec![descriptions.join("smoke.sh")];
-    suites.extend(options.suites.iter().cloned());
     let disk = disk::make(&own, &descriptions.join("guest"), &stockade, &suites)?;
-    let mut failed = Vec::new();
+    let mut guests = Vec::new();
     for machine in &machines {
+        // One after the other, since several machines have the same.
         let kernel = Kernel::fetch(&own.join("kernels"), &machine.kernel)?;
-        let guest = Guest { kernel: &kernel, disk: &disk, machine, suites: &suites, time: options.time };
-        if !report(machine, &own.join(&machine.name), &guest)? {
-            failed.push(machine.name.as_str());
-        }
+        let directory = own.join(&machine.name);
+        guests.push(Guest { kernel, disk: &disk, machine, suites: &suites, time: options.time, directory });
     }
-    match failed[..] {
-        [] => Ok(()),
-        _ => Err(format!("{} of {} machines failed: {}", failed.len(), machines.len(), failed.join(", ")).into()),
-    }
+    let failed = in_parallel(&guests, |guest| {
+        let (expected, text) = report(guest);
+        println!("{text}");
+        expected
+    });
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} of {} machines failed", machines.len()).into()) }
 }
 
-/// Runs one machine, prints how it did, and says whether all was as expected.
-#[expect(clippy::print_stdout, reason = "the result is what it is run for")]
-fn report(machine: &Machine, directory: &Path, guest: &Guest<'_>) -> Result<bool, Failure> {
-    println!("{}: {}", machine.name, machine.about);
+/// Runs the guests, as many at a time as there are processors, and counts those that failed.
+fn in_parallel(guests: &[Guest<'_>], run: impl Fn(&Guest<'_>) -> bool + Sync) -> usize {
+    let at_once = thread::available_parallelism().map_or(1, usize::from).min(guests.len());
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(guest) = guests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    failed.fetch_add(usize::from(!run(guest)), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    failed.into_inner()
+}
+
+/// Runs one guest; whether all was as expected, and what there is to say.
+fn report(guest: &Guest<'_>) -> (bool, String) {
+    let machine = guest.machine;
     let start = Instant::now();
-    let transcript = guest.run(directory)?;
-    let problems = verdict::judge(machine, guest.suites, &transcript);
-    for line in verdict::summary(&transcript) {
-        println!("  {line}");
-    }
-    for problem in &problems {
-        println!("  FAILED: {}", problem.replace('\n', "\n    "));
+    let (steps, problems) = match guest.run() {
+        Ok(transcript) => (verdict::summary(&transcript), verdict::judge(machine, &transcript)),
+        Err(error) => (Vec::new(), vec![error.to_string()]),
+    };
+    let mut text = format!("{}: {}\n", machine.name, machine.about);
+    let problems_shown =
+        problems.iter().map(|problem| format!("FAILED: {}", problem.trim_end().replace('\n', "\n    ")));
+    for line in steps.into_iter().chain(problems_shown) {
+        writeln!(text, "  {line}").expect("writing to a string cannot fail");
     }
     let word = if problems.is_empty() { "as expected" } else { "not as expected" };
-    println!("  {word}, {:.1} s; its output is in {}", start.elapsed().as_secs_f64(), directory.display());
-    Ok(problems.is_empty())
+    let seconds = start.elapsed().as_secs_f64();
+    write!(text, "  {word}, {seconds:.1} s; its output is in {}", guest.directory.display())
+        .expect("writing to a string cannot fail");
+    (problems.is_empty(), text)
 }
 
 /// The target directory that this program was built in.
@@ -95,13 +117,14 @@ fn target_directory() -> Result<PathBuf, Failure> {
     Ok(own.parent().and_then(Path::parent).ok_or("this program lies in no target directory")?.to_owned())
 }
 
+/// Builds what is shipped, which is also faster: emulated, an unoptimised build takes a second for each sandbox.
 fn build() -> Result<PathBuf, Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--quiet", "--package", "stockade-cli"]).status()?;
-    if !status.success() {
-        return Err("the build of stockade failed".into());
-    }
-    Ok(target_directory()?.join("debug/stockade"))
+    output_of(cargo().args(["build", "--release", "--quiet", "--package", "stockade-cli"]))?;
+    Ok(target_directory()?.join("release/stockade"))
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Runs a program to its end and returns its standard output; anything but success is an error that quotes what it

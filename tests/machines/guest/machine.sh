@@ -36,16 +36,18 @@ if [ "$MACHINE_DELEGATE" = yes ]; then
 fi
 echo $$ > $group/session/cgroup.procs
 
-# Only what was asked for runs, with no more of the environment than a login has.
-as_user() {
-    setpriv --reuid=tester --regid=tester --init-groups env -i \
-        PATH=/usr/bin:/usr/sbin HOME=/home/tester USER=tester LOGNAME=tester LANG=C.UTF-8 \
-        STOCKADE_BIN=/usr/bin/stockade MACHINE_TIER="$MACHINE_TIER" /sbin/step "$@"
+# step USER NAME COMMAND...: runs a command with no more of the environment than a login has, and what suites need.
+step() {
+    user=$1
+    shift
+    home=$(busybox awk -F: -v "user=$user" '$1 == user { print $6 }' /etc/passwd)
+    setpriv --reuid="$user" --regid="$user" --init-groups env -i \
+        PATH=/usr/bin:/usr/sbin HOME="$home" USER="$user" LOGNAME="$user" LANG=C.UTF-8 \
+        STOCKADE_BIN=/usr/bin/stockade STOCKADE_TIERS="$MACHINE_TIERS" \
+        MACHINE_TIER="$MACHINE_TIER" MACHINE_EXCEPTIONS="$MACHINE_EXCEPTIONS" /sbin/step "$@"
 }
-as_user doctor stockade doctor --json
-for suite in $MACHINE_SUITES; do
-    as_user "$suite" "/usr/lib/suites/$suite"
-done
+step tester doctor stockade doctor --json
+suites
 echo "@machine done"
 sync
 busybox poweroff -f

@@ -1,5 +1,6 @@
 //! Boots one machine and waits for its end.
 
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::Failure;
 use super::cpio::Archive;
 use super::description::Machine;
-use super::disk::suite_name;
 use super::kernel::Kernel;
+use super::suite::Suite;
 use super::transcript::Transcript;
 
 /// Memory of a machine.
@@ -31,20 +32,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Guest<'a> {
     /// Its kernel.
-    pub(super) kernel: &'a Kernel,
+    pub(super) kernel: Kernel,
     /// Its root file system, which is not changed.
     pub(super) disk: &'a Path,
     /// Its description.
     pub(super) machine: &'a Machine,
-    /// What runs in it.
-    pub(super) suites: &'a [PathBuf],
+    /// The suites, of which its description names those that run.
+    pub(super) suites: &'a [Suite],
     /// How long it may take.
     pub(super) time: Duration,
+    /// Where its files are left.
+    pub(super) directory: PathBuf,
 }
 
 impl Guest<'_> {
-    /// Boots it, and reads what it reported. Its files are left in `directory`.
-    pub(super) fn run(&self, directory: &Path) -> Result<Transcript, Failure> {
+    /// Boots it, and reads what it reported.
+    pub(super) fn run(&self) -> Result<Transcript, Failure> {
+        let directory = &self.directory;
         fs::create_dir_all(directory)?;
         let initramfs = directory.join("initramfs");
         fs::write(&initramfs, self.initramfs()?)?;
@@ -62,8 +66,9 @@ impl Guest<'_> {
     fn qemu(&self, initramfs: &Path, console: &Path, report: &Path) -> Command {
         let mut command = Command::new("qemu-system-x86_64");
         command
-            // Five levels of page tables are of no use here and cost time in every emulated access.
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2", "-m", MEMORY])
+            // Five levels of page tables are of no use here and cost time in every emulated access. Emulated
+            // `cmpxchg16b` leaves wrong flags behind in QEMU 7.2 and kernels crash; without it they take another way.
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off,cx16=off", "-smp", "2", "-m", MEMORY])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
             .arg("-kernel")
             .arg(self.kernel.image())
@@ -121,17 +126,38 @@ impl Guest<'_> {
         Ok(archive.finish())
     }
 
-    /// What the machine's script reads: shell variables.
+    /// What the machine's script reads: shell variables, and the function that runs the suites.
     fn settings(&self) -> Result<String, Failure> {
         let machine = self.machine;
         let settings: Vec<String> = machine.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let suites: Vec<&str> = self.suites.iter().map(|suite| suite_name(suite)).collect::<Result<_, _>>()?;
+        let exceptions: Vec<&str> = machine.exceptions.keys().map(String::as_str).collect();
         let tier = machine.expected.tier.as_deref().unwrap_or("none");
         let delegate = if machine.delegate_cgroup { "yes" } else { "no" };
-        Ok(format!(
-            "MACHINE_SETTINGS='{}'\nMACHINE_SUITES='{}'\nMACHINE_TIER={tier}\nMACHINE_DELEGATE={delegate}\n",
-            settings.join(" "),
-            suites.join(" "),
-        ))
+        let tiers: Vec<&str> = machine.expected.tiers.keys().map(String::as_str).collect();
+        let mut script = String::new();
+        for (name, value) in [
+            ("SETTINGS", settings.join(" ").as_str()),
+            ("DELEGATE", delegate),
+            ("TIER", tier),
+            ("TIERS", &tiers.join(",")),
+            ("EXCEPTIONS", &exceptions.join("|")),
+        ] {
+            writeln!(script, "MACHINE_{name}={}", quoted(value)?)?;
+        }
+        script.push_str("suites() {\n");
+        for suite in self.suites.iter().filter(|suite| machine.suites.iter().any(|name| name == suite.name)) {
+            write!(script, "    step {} {} /usr/lib/suites/{}", suite.user, suite.name, suite.name)?;
+            for argument in &suite.arguments {
+                write!(script, " {}", quoted(argument)?)?;
+            }
+            script.push('\n');
+        }
+        script.push_str("}\n");
+        Ok(script)
     }
+}
+
+/// A word of the shell.
+fn quoted(word: &str) -> Result<String, Failure> {
+    if word.contains('\'') { Err(format!("{word:?} holds a quote").into()) } else { Ok(format!("'{word}'")) }
 }

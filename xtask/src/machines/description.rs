@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Failure;
+use super::suite::Suite;
 
 /// One machine.
 #[derive(Debug, Deserialize)]
@@ -23,6 +24,10 @@ pub(super) struct Machine {
     pub(super) settings: BTreeMap<String, String>,
     /// Whether a control group is delegated to the ordinary user.
     pub(super) delegate_cgroup: bool,
+    /// The suites that run there.
+    pub(super) suites: Vec<String>,
+    /// What is known not to work there: names of the smoke test's checks, each with the reason.
+    pub(super) exceptions: BTreeMap<String, String>,
     /// What `stockade doctor` must find.
     pub(super) expected: Expected,
 }
@@ -58,12 +63,12 @@ pub(super) struct Expected {
 }
 
 /// Reads the descriptions in `directory`: those that are named, or all when none is.
-pub(super) fn read_all(directory: &Path, only: &[String]) -> Result<Vec<Machine>, Failure> {
+pub(super) fn read_all(directory: &Path, only: &[String], suites: &[Suite]) -> Result<Vec<Machine>, Failure> {
     let mut machines = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            machines.push(read(&path)?);
+            machines.push(read(&path, suites)?);
         }
     }
     machines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -78,10 +83,14 @@ pub(super) fn read_all(directory: &Path, only: &[String]) -> Result<Vec<Machine>
     Ok(machines)
 }
 
-fn read(path: &Path) -> Result<Machine, Failure> {
+fn read(path: &Path, suites: &[Suite]) -> Result<Machine, Failure> {
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
     let mut machine: Machine = serde_json::from_slice(&text).map_err(|error| failed(&error))?;
     machine.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(machine)
+    let unknown = machine.suites.iter().find(|name| suites.iter().all(|suite| suite.name != **name));
+    match unknown {
+        Some(name) => Err(failed(&format!("there is no suite {name:?}")).into()),
+        None => Ok(machine),
+    }
 }

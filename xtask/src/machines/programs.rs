@@ -30,8 +30,8 @@ impl Tree {
     }
 
     /// Writes a file.
-    pub(super) fn write(&self, path: &str, content: &[u8], mode: u32) -> Result<(), Failure> {
-        let target = self.place(Path::new(path))?;
+    pub(super) fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+        let target = self.place(path)?;
         fs::write(&target, content)?;
         Ok(fs::set_permissions(&target, fs::Permissions::from_mode(mode))?)
     }
@@ -53,7 +53,7 @@ impl Tree {
     }
 
     /// Copies a program from anywhere to a path.
-    pub(super) fn add_program(&self, program: &Path, path: &str) -> Result<(), Failure> {
+    pub(super) fn add_program(&self, program: &Path, path: &Path) -> Result<(), Failure> {
         let content = fs::read(program).map_err(|error| format!("{}: {error}", program.display()))?;
         self.write(path, &content, 0o755)?;
         self.add_libraries(&[program.to_owned()])

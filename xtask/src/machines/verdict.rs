@@ -1,28 +1,26 @@
 //! Whether a machine did as its description expects.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::Failure;
 use super::description::{Expected, Machine};
-use super::disk::suite_name;
 use super::transcript::{Step, Transcript};
 
 /// The step that prints the findings of `stockade doctor --json`.
 const DOCTOR: &str = "doctor";
 
 /// What is wrong, one problem each.
-pub(super) fn judge(machine: &Machine, suites: &[PathBuf], transcript: &Transcript) -> Vec<String> {
+pub(super) fn judge(machine: &Machine, transcript: &Transcript) -> Vec<String> {
     let mut problems = Vec::new();
     let mut check = |result: Result<(), Failure>| problems.extend(result.err().map(|error| error.to_string()));
     check(match transcript.steps.get(DOCTOR) {
         Some(step) => facts(&machine.expected, step),
         None => Err("doctor did not run".into()),
     });
-    for suite in suites {
-        check(suite_name(suite).and_then(|name| passed(name, transcript.steps.get(name))));
+    for name in &machine.suites {
+        check(passed(name, transcript.steps.get(name)));
     }
     if !transcript.done {
         check(Err("the machine did not come to its end in time".into()));
@@ -33,14 +31,14 @@ pub(super) fn judge(machine: &Machine, suites: &[PathBuf], transcript: &Transcri
 /// A line for each step that ended.
 pub(super) fn summary(transcript: &Transcript) -> Vec<String> {
     let ended = transcript.steps.iter().filter(|(name, step)| *name != DOCTOR && step.status.is_some());
-    ended.map(|(name, step)| format!("{name}: {} ({} s)", last_line(step), step.seconds)).collect()
+    ended.map(|(name, step)| format!("{name}: {} ({} s)", result_line(step), step.seconds)).collect()
 }
 
 /// Whether a suite ended well and says that it ran something.
 fn passed(name: &str, step: Option<&Step>) -> Result<(), Failure> {
     let step = step.ok_or_else(|| format!("suite {name} did not run"))?;
     let failed = |what: String| Err(format!("suite {name} {what}\n{}", step.output).into());
-    match (step.status, counts(last_line(step))) {
+    match (step.status, counts(result_line(step))) {
         (None, _) => failed("did not end".to_owned()),
         (Some(0), Some((1.., 0))) => Ok(()),
         (Some(status), None) => failed(format!("ended with status {status} and says not how many passed")),
@@ -50,15 +48,16 @@ fn passed(name: &str, step: Option<&Step>) -> Result<(), Failure> {
     }
 }
 
-fn last_line(step: &Step) -> &str {
-    step.output.trim_end().lines().last().unwrap_or_default()
+/// The line that says how many passed; empty when there is none.
+fn result_line(step: &Step) -> &str {
+    step.output.lines().rfind(|line| counts(line).is_some()).unwrap_or_default()
 }
 
-/// The numbers of a line that ends with `N passed, N failed`.
+/// The numbers of a line that starts with `N passed, N failed`.
 fn counts(line: &str) -> Option<(u32, u32)> {
-    let words: Vec<&str> = line.split_whitespace().collect();
+    let words: Vec<&str> = line.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     match words[..] {
-        [.., passed, "passed,", failed, "failed"] => Some((passed.parse().ok()?, failed.parse().ok()?)),
+        [passed, "passed", failed, "failed", ..] => Some((passed.parse().ok()?, failed.parse().ok()?)),
         _ => None,
     }
 }
