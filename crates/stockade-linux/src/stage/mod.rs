@@ -189,6 +189,10 @@ impl<'p> Stage<'p> {
                 let program = crate::seccomp::program(architecture, filter);
                 self.listener = crate::sys::seccomp::install(&program, filter.notify)?;
             }
+            // Without a view, the private home is a directory of the host.
+            Operation::File { target, content, mode } if self.plan.tier == stockade_spec::Tier::Landlock => {
+                view::write_file(rustix::fs::CWD, target, content, *mode)?;
+            }
             view_operation => self.perform_on_view(view_operation)?,
         }
         Ok(())

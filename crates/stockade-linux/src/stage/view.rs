@@ -94,13 +94,7 @@ impl View {
     /// Makes a file with fixed content.
     pub(crate) fn file(&self, target: &Path, content: &str, mode: u32) -> io::Result<()> {
         self.create_parents(target)?;
-        let file = create_file(self.root.as_fd(), below_root(target), Mode::from_raw_mode(mode))?;
-        let mut rest = content.as_bytes();
-        while !rest.is_empty() {
-            let written = rustix::io::write(&file, rest)?;
-            rest = &rest[written..];
-        }
-        Ok(())
+        write_file(self.root.as_fd(), below_root(target), content, mode)
     }
 
     /// Makes a symbolic link.
@@ -270,6 +264,17 @@ fn below_root(target: &Path) -> &Path {
         Ok(rest) => rest,
         Err(_) => target,
     }
+}
+
+/// Makes a file with fixed content where there is none.
+pub(super) fn write_file(directory: BorrowedFd<'_>, path: &Path, content: &str, mode: u32) -> io::Result<()> {
+    let file = create_file(directory, path, Mode::from_raw_mode(mode))?;
+    let mut rest = content.as_bytes();
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = &rest[written..];
+    }
+    Ok(())
 }
 
 fn create_file(directory: BorrowedFd<'_>, path: &Path, mode: Mode) -> io::Result<OwnedFd> {
