@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use stockade::LaunchError;
 use stockade::policy::Diagnostic;
 use stockade::report::Outcome;
 use thiserror::Error;
@@ -107,9 +108,15 @@ impl Failure {
         }
     }
 
-    /// The exit status: whatever fails here, the command was not run.
-    pub(crate) const fn status(&self) -> u8 {
-        exit_codes::FAILED
+    /// The exit status: whatever fails here, the command was not run. Whoever ended it with a signal is told as by any
+    /// program that a signal ends.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Library(stockade::Error::Launch(LaunchError::Interrupted(signal))) => {
+                u8::try_from(signal + 128).unwrap_or(exit_codes::FAILED)
+            }
+            _ => exit_codes::FAILED,
+        }
     }
 }
 

@@ -49,6 +49,20 @@ pub struct Report {
     pub quarantined: Vec<Quarantined>,
     /// Bytes passed on.
     pub output: OutputSizes,
+    /// Streams of the caller that could not be read or written (a full disk), in words; what they missed is lost.
+    pub stream_failures: Vec<String>,
+}
+
+impl Report {
+    /// The exit status that the `stockade` command has: the outcome's, or 1 when the command succeeded and a stream of the
+    /// caller missed some of its output.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self.outcome.exit_status() {
+            0 if !self.stream_failures.is_empty() => 1,
+            status => status,
+        }
+    }
 }
 
 /// What became of one operation of the plan.

@@ -2,6 +2,7 @@
 //! and how well it was enforced.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stockade_linux::Finished;
@@ -13,7 +14,7 @@ use crate::protected::Found;
 
 /// The report of a run that is over.
 pub(crate) fn report(plan: &Plan, started: SystemTime, finished: Finished<'_>, found: Found) -> Report {
-    let Finished { outcome, usage, denials, degraded: mut failed, discarded, output, .. } = finished;
+    let Finished { outcome, usage, denials, degraded: mut failed, discarded, output, stream_failures, .. } = finished;
     let sweep = indexed(plan).find(|(_, step)| matches!(step.operation, Operation::SweepProtected { .. }));
     if let (Some((index, _)), false) = (sweep, found.failures.is_empty()) {
         failed.insert(index, found.failures.join("; "));
@@ -35,7 +36,19 @@ pub(crate) fn report(plan: &Plan, started: SystemTime, finished: Finished<'_>, f
         discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
         quarantined: found.quarantined,
         output,
+        stream_failures: stream_failures.iter().map(with_causes).collect(),
     }
+}
+
+/// An error's message with those of its causes.
+fn with_causes(error: &(impl Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// The steps with their indices, as `failed` counts them.
@@ -119,6 +132,7 @@ mod tests {
             degraded: BTreeMap::from([(1, "no such device".to_owned()), (2, "no".to_owned())]),
             discarded: Vec::new(),
             output: OutputSizes::default(),
+            stream_failures: Vec::new(),
             stderr_tail: Vec::new(),
         };
         let plan = plan();

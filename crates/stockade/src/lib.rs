@@ -53,6 +53,12 @@
 mod account;
 mod error;
 mod event;
+#[cfg(not(feature = "fault-injection"))]
+mod fault {
+    /// In builds for tests, a supervisor may end here.
+    #[inline]
+    pub(crate) const fn place() {}
+}
 mod job;
 mod own;
 mod protected;
@@ -64,6 +70,8 @@ mod wire;
 
 pub use error::Error;
 pub use event::Event;
+#[cfg(feature = "fault-injection")]
+pub use stockade_linux::fault;
 pub use job::Job;
 pub use run::{facts, plan, policy, run};
 pub use service::serve;

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::job::{Job, Work};
 use crate::protected::{Found, Lookout, ProtectedFiles, rules};
-use crate::{account, own, stdio};
+use crate::{account, fault, own, stdio};
 
 /// Merges and checks the job's policy.
 ///
@@ -117,6 +117,7 @@ fn supervise(
 ) -> Result<Report, Error> {
     let protected = ProtectedFiles::begin(&StateDirectory::new(work.state)?, ground.before.as_ref(), plan)?;
     let protected = protected.map(|files| Rc::new(RefCell::new(files)));
+    fault::place();
     let started = SystemTime::now();
     let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
     let running = match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
@@ -134,7 +135,9 @@ fn supervise(
             return Err(error.into());
         }
     };
+    fault::place();
     let found = protected.map_or(Ok(Found::default()), |files| files.borrow_mut().finish(&mut finished.denials))?;
+    fault::place();
     infer(work.request, plan, &mut finished);
     let report = account::report(plan, started, finished, found);
     tell(Event::Ended(&report));

@@ -34,5 +34,5 @@ pub(super) fn execute(arguments: RunArguments) -> Result<u8, Failure> {
     for failure in [written.err(), events.finish().err()].into_iter().flatten() {
         print::message(&render::failure(&failure));
     }
-    Ok(report.outcome.exit_status())
+    Ok(report.exit_status())
 }

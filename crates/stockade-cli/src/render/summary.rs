@@ -33,6 +33,9 @@ pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     if let Some(sentence) = outcome(report) {
         push(&mut lines, &format!("stockade: {sentence}"));
     }
+    for failure in &report.stream_failures {
+        push(&mut lines, &format!("stockade: {}", escaped(failure)));
+    }
     let verbose = verbosity == Verbosity::Verbose;
     quarantined(&mut lines, &report.quarantined, if verbose { usize::MAX } else { FEW / 2 });
     failed(&mut lines, report);
@@ -47,12 +50,13 @@ pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
 pub(crate) fn summary_json(report: &Report) -> String {
     let object = json!({
         "version": 1,
-        "status": report.outcome.exit_status(),
+        "status": report.exit_status(),
         "outcome": report.outcome,
         "tier": report.tier,
         "denials": report.denials,
         "denials_dropped": report.denials_dropped,
         "quarantined": report.quarantined,
+        "stream_failures": report.stream_failures,
     });
     format!("{object}\n")
 }
@@ -201,6 +205,7 @@ mod tests {
             discarded: Vec::new(),
             quarantined: Vec::new(),
             output: OutputSizes::default(),
+            stream_failures: Vec::new(),
         }
     }
 

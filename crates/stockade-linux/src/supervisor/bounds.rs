@@ -1,6 +1,6 @@
 //! The bounds of one run that the supervisor enforces: control group, timer, sampler.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -10,7 +10,7 @@ use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
 use stockade_spec::report::Outcome;
 
 use super::launch::limit_of;
-use crate::limits::{Bound, Cgroup, Hits, LimitError, Processes, Sampler, Scope, Version, Watched};
+use crate::limits::{self, Bound, Cgroup, Hits, LimitError, Processes, Sampler, Scope, Version, Watched};
 
 /// How long the caller's systemd may take to make a scope.
 const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +21,9 @@ pub(super) struct Bounds {
     group: Option<Group>,
     sampler: Option<Sampler>,
     deadline: Option<Instant>,
+    /// Becomes readable when the control group has run out of memory. The kernel then ends one process of it, and the
+    /// supervisor the others.
+    out_of_memory: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -33,11 +36,10 @@ impl Bounds {
     /// Sets up what has to be there before the first process is.
     pub(super) fn prepare(plan: &Plan, facts: &CgroupFacts, started: Instant) -> Result<Self, LimitError> {
         let time = limit_of(plan, Resource::Time).map(Duration::from_millis);
-        Ok(Self {
-            group: make_cgroup(plan, facts)?.map(Group::Own),
-            sampler: None,
-            deadline: time.and_then(|time| started.checked_add(time)),
-        })
+        let group = make_cgroup(plan, facts)?;
+        let out_of_memory = group.as_ref().map_or(Ok(None), Cgroup::out_of_memory_descriptor)?;
+        let deadline = time.and_then(|time| started.checked_add(time));
+        Ok(Self { group: group.map(Group::Own), sampler: None, deadline, out_of_memory })
     }
 
     /// The directory for `CLONE_INTO_CGROUP`.
@@ -63,7 +65,13 @@ impl Bounds {
             return Ok(());
         }
         let socket = facts.systemd_user.as_deref().ok_or(LimitError::NoPlace { controller: "memory" })?;
-        self.group = Some(Group::Scope(Scope::start(socket, init, &bounds, SCOPE_PATIENCE)?));
+        let scope = Scope::start(socket, init, &bounds, SCOPE_PATIENCE)?;
+        self.out_of_memory = scope
+            .out_of_memory_descriptor()
+            .map(|events| events.try_clone_to_owned())
+            .transpose()
+            .map_err(|source| LimitError::call("copy the descriptor of the scope's events", source))?;
+        self.group = Some(Group::Scope(scope));
         Ok(())
     }
 
@@ -87,6 +95,20 @@ impl Bounds {
         Ok(())
     }
 
+    /// A descriptor that becomes readable when memory has run out.
+    pub(super) fn out_of_memory(&self) -> Option<BorrowedFd<'_>> {
+        self.out_of_memory.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The descriptor was readable: whether a process was ended for lack of memory. It is not looked at again then.
+    pub(super) fn ran_out_of_memory(&mut self) -> Result<bool, LimitError> {
+        let (outcome, _) = self.verdict(None)?;
+        if outcome.is_some() {
+            self.out_of_memory = None;
+        }
+        Ok(outcome.is_some())
+    }
+
     /// How long the supervisor may sleep before it must look again.
     pub(super) fn next_look(&self) -> Option<Duration> {
         let sample = self.sampler.as_ref().map(Sampler::next_due);
@@ -102,27 +124,25 @@ impl Bounds {
         }
         let Some(sampler) = self.sampler.as_mut().filter(|sampler| sampler.next_due() <= now) else { return Ok(None) };
         let exceeded = sampler.sample().map_err(|source| LimitError::call("look at the processes", source))?;
-        Ok(exceeded.map(|exceeded| match exceeded.resource {
-            Resource::Processes => Outcome::ProcessLimit,
-            Resource::Disk => Outcome::DiskLimit,
-            _ => Outcome::MemoryLimit,
-        }))
+        Ok(limits::verdict(Hits::default(), exceeded, None))
     }
 
     /// The run is ending: no limit is looked for any more.
     pub(super) fn stop_looking(&mut self) {
         self.deadline = None;
         self.sampler = None;
+        self.out_of_memory = None;
     }
 
-    /// After the end: the limit that ended the command by the kernel's hand, and how often new processes were refused.
-    pub(super) fn verdict(&self) -> Result<(Option<Outcome>, u64), LimitError> {
+    /// The limit that ended something by the kernel's hand, where `signal` ended the command; and how often new processes
+    /// were refused.
+    pub(super) fn verdict(&self, signal: Option<i32>) -> Result<(Option<Outcome>, u64), LimitError> {
         let hits = match &self.group {
             Some(Group::Own(group)) => group.hits()?,
             Some(Group::Scope(scope)) => scope.hits()?,
             None => Hits::default(),
         };
-        Ok(((hits.memory > 0).then_some(Outcome::MemoryLimit), hits.processes))
+        Ok((limits::verdict(hits, None, signal), hits.processes))
     }
 
     /// Removes the control group. A scope vanishes with its last process.

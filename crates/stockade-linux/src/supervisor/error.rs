@@ -42,6 +42,14 @@ pub enum LaunchError {
     /// The channel to the stage cannot be made or used.
     #[error("cannot talk to the inside of the sandbox")]
     Channel(#[source] io::Error),
+    /// Somebody ended the launch with a signal.
+    #[error("signal {0} ended it before the command was started")]
+    Interrupted(i32),
+    /// The stage did not come to an end.
+    #[error(
+        "the inside of the sandbox was not ready after {0:?}; does a file system that it shows not answer any more?"
+    )]
+    TooSlow(std::time::Duration),
     /// The stage ended without a word.
     #[error("the inside of the sandbox ended before the command was started")]
     StageEnded,

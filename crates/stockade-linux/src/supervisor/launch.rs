@@ -6,15 +6,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use stockade_spec::facts::CgroupFacts;
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
 
 use super::bounds::Bounds;
 use super::error::LaunchError;
+use super::patience::Patience;
 use super::running::{Running, RunningParts};
 use super::terminal::FORWARDED;
 use crate::denials::DenialLog;
+use crate::fault;
 use crate::observe::{Context, Observer};
 use crate::relay::{HostStdio, InnerStdio, Relay};
 use crate::stage::Stage;
@@ -47,15 +48,23 @@ pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
     }
     let Launch { plan, cgroups, stdio, denials } = launch;
     let started = Instant::now();
+    fault::steps(plan, |operation| matches!(operation, Operation::SweepProtected { .. }))?;
     let mut bounds = Bounds::prepare(plan, cgroups, started)?;
+    fault::steps(plan, |operation| matches!(operation, Operation::Limit { .. }))?;
+    fault::place();
     let private = PrivateDirectories::make(plan)?;
+    fault::steps(plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
+    fault::place();
     let output = limit_of(plan, Resource::Output);
     let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
     let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
-    let (channel, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
-    let sandbox = start_stage(plan, theirs, inner, &signals, &bounds)?;
+    fault::place();
+    let (sandbox, channel) = start_stage(plan, inner, &signals, &bounds)?;
+    fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
+    fault::place();
     bounds.enclose(plan, cgroups, sandbox.pid)?;
     channel.send(&ToInit::Proceed.encode(), &[]).map_err(LaunchError::Channel)?;
+    fault::place();
     let parts = RunningParts { plan, bounds, private, relay, signals, channel, sandbox, denials, started };
     wait_until_ready(parts)
 }
@@ -90,17 +99,21 @@ impl Drop for Sandbox {
 
 fn start_stage(
     plan: &Plan,
-    channel: Channel,
     inner: InnerStdio,
     signals: &Signals,
     bounds: &Bounds,
-) -> Result<Sandbox, LaunchError> {
+) -> Result<(Sandbox, Channel), LaunchError> {
+    let (ours, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
     let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
     let namespaces = if namespaced { ALL_NAMESPACES } else { 0 };
     let entrances = bounds.entrances()?;
     match clone3(namespaces, bounds.cgroup_directory()) {
-        Ok(Cloned::Child) => Stage::new(plan, channel, inner, signals.previous(), entrances).run(),
-        Ok(Cloned::Parent { pid, pidfd }) => Ok(Sandbox { pidfd, pid, reaped: false }),
+        Ok(Cloned::Child) => {
+            // As long as the stage holds this end too, it cannot see that the supervisor's is gone.
+            drop(ours);
+            Stage::new(plan, theirs, inner, signals.previous(), entrances).run()
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => Ok((Sandbox { pidfd, pid, reaped: false }, ours)),
         Err(source) if namespaced => Err(LaunchError::Namespaces(source)),
         Err(source) => Err(LaunchError::Process(source)),
     }
@@ -108,12 +121,10 @@ fn start_stage(
 
 fn wait_until_ready(parts: RunningParts<'_>) -> Result<Running<'_>, LaunchError> {
     let mut degraded = BTreeMap::new();
+    let patience = Patience::new()?;
     loop {
-        let mut set = [PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN)];
-        match poll(&mut set, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(LaunchError::Channel(error.into())),
-        }
+        patience.wait_for(&parts.channel)?;
+        fault::place();
         let (packet, descriptors) = match parts.channel.receive().map_err(LaunchError::Channel)? {
             Received::Packet(packet, descriptors) => (packet, descriptors),
             Received::Nothing => continue,

@@ -3,6 +3,7 @@
 mod bounds;
 mod error;
 mod launch;
+mod patience;
 mod running;
 mod terminal;
 

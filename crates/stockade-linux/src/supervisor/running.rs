@@ -15,7 +15,7 @@ use super::error::RunError;
 use super::launch::{PrivateDirectories, Sandbox};
 use crate::denials::{Attempt, DenialLog};
 use crate::observe::{Activity, Observer};
-use crate::relay::{Relay, RelayEvent};
+use crate::relay::{Relay, RelayError, RelayEvent};
 use crate::stage::channel::{Channel, Received};
 use crate::stage::message::{FromStage, Status, ToInit};
 use crate::sys::signals::Signals;
@@ -59,6 +59,7 @@ pub struct Running<'a> {
     exec_failed: Option<i32>,
     ended: Option<Ended>,
     discarded: Vec<PathBuf>,
+    stream_failures: Vec<RelayError>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +85,8 @@ pub struct Finished<'a> {
     pub output: OutputSizes,
     /// The end of standard error.
     pub stderr_tail: Vec<u8>,
+    /// Streams of the caller that could not be read or written; at most one failure for each.
+    pub stream_failures: Vec<RelayError>,
 }
 
 /// Which descriptors of the poll set are whose.
@@ -92,6 +95,7 @@ struct Layout {
     relay_first: usize,
     observer: Option<usize>,
     watch: Option<usize>,
+    memory: Option<usize>,
 }
 
 const CHANNEL: usize = 0;
@@ -109,6 +113,7 @@ impl<'a> Running<'a> {
             exec_failed: None,
             ended: None,
             discarded: Vec::new(),
+            stream_failures: Vec::new(),
         }
     }
 
@@ -117,6 +122,7 @@ impl<'a> Running<'a> {
     /// # Errors
     /// See [`RunError`]; everything inside has been killed then.
     pub fn wait(mut self, mut watch: Option<Box<dyn Watch>>) -> Result<Finished<'a>, RunError> {
+        crate::fault::place();
         while self.ended.is_none() {
             let (revents, layout) = self.poll(watch.as_deref())?;
             self.serve(&revents, layout, &mut watch)?;
@@ -139,7 +145,11 @@ impl<'a> Running<'a> {
             set.push(PollFd::from_borrowed_fd(watch.descriptor(), PollFlags::IN));
             set.len() - 1
         });
-        let layout = Layout { relay_first: set.len(), observer, watch };
+        let memory = parts.bounds.out_of_memory().map(|descriptor| {
+            set.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+            set.len() - 1
+        });
+        let layout = Layout { relay_first: set.len(), observer, watch, memory };
         parts.relay.interests(&mut set);
         match poll(&mut set, self.timeout().as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok((set.iter().map(PollFd::revents).collect(), layout)),
@@ -172,10 +182,13 @@ impl<'a> Running<'a> {
         if is_ready(SIGNALS) {
             self.take_signals()?;
         }
+        if layout.memory.is_some_and(is_ready) && self.parts.bounds.ran_out_of_memory()? {
+            self.end_with(Outcome::MemoryLimit)?;
+        }
         let relayed = revents.get(layout.relay_first..).unwrap_or_default();
-        if relayed.iter().any(|flags| !flags.is_empty()) && self.parts.relay.ready(relayed)? == RelayEvent::OutputLimit
-        {
-            self.end_with(Outcome::OutputLimit)?;
+        if relayed.iter().any(|flags| !flags.is_empty()) {
+            let event = self.parts.relay.ready(relayed);
+            self.relayed(event)?;
         }
         if is_ready(CHANNEL) || is_ready(INIT) {
             self.take_messages()?;
@@ -184,6 +197,48 @@ impl<'a> Running<'a> {
             self.init_is_gone()?;
         }
         Ok(())
+    }
+
+    /// Takes note of what the relay said. A stream that failed is closed, as it would be natively, and the run goes on.
+    fn relayed(&mut self, event: Result<RelayEvent, RelayError>) -> Result<(), RunError> {
+        match event {
+            Ok(RelayEvent::OutputLimit) => self.end_with(Outcome::OutputLimit),
+            Ok(RelayEvent::Nothing) => Ok(()),
+            Err(error) => {
+                self.stream_failures.push(error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Passes on what is left of the output, as long as the caller takes to read it or until it asks to end.
+    fn drain(&mut self) -> Result<(), RunError> {
+        let event = self.parts.relay.end();
+        self.relayed(event)?;
+        while !self.parts.relay.is_done() {
+            let mut set = vec![PollFd::new(self.parts.signals.descriptor(), PollFlags::IN)];
+            self.parts.relay.interests(&mut set);
+            match poll(&mut set, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(RunError::Wait(error.into())),
+            }
+            let revents: Vec<PollFlags> = set.iter().map(PollFd::revents).collect();
+            if self.is_asked_to_end()? {
+                return Ok(());
+            }
+            let event = self.parts.relay.ready(revents.get(1..).unwrap_or_default());
+            self.relayed(event)?;
+        }
+        Ok(())
+    }
+
+    fn is_asked_to_end(&self) -> Result<bool, RunError> {
+        while let Some(signal) = self.parts.signals.next().map_err(RunError::Wait)? {
+            if matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn observe(&mut self) -> Result<(), RunError> {
@@ -261,7 +316,7 @@ impl<'a> Running<'a> {
     /// Init ended without its report: it was killed, by us, by the kernel for lack of memory, or by somebody on the host.
     fn init_is_gone(&mut self) -> Result<(), RunError> {
         let how = self.reap()?;
-        let (by_kernel, _) = self.parts.bounds.verdict()?;
+        let (by_kernel, _) = self.parts.bounds.verdict(None)?;
         if self.verdict.is_none() {
             self.verdict = by_kernel;
         }
@@ -320,17 +375,16 @@ impl<'a> Running<'a> {
         if !self.parts.sandbox.reaped {
             self.reap()?;
         }
+        crate::fault::place();
         // What was observed last may still wait to be read.
         self.observe()?;
-        if self.parts.relay.finish()? == RelayEvent::OutputLimit {
-            self.verdict = Some(Outcome::OutputLimit);
-            self.record_limit(&Outcome::OutputLimit);
-        }
+        self.drain()?;
         let ended = self.ended.ok_or_else(|| RunError::InitEnded("it is gone".to_owned()))?;
         let outcome = self.outcome(ended)?;
         let parts = self.parts;
         let (output, stderr_tail) = (parts.relay.sizes(), parts.relay.stderr_tail().to_vec());
         parts.bounds.remove()?;
+        crate::fault::place();
         let mut private = parts.private;
         private.remove().map_err(RunError::Wait)?;
         Ok(Finished {
@@ -341,11 +395,16 @@ impl<'a> Running<'a> {
             discarded: self.discarded,
             output,
             stderr_tail,
+            stream_failures: self.stream_failures,
         })
     }
 
     fn outcome(&mut self, ended: Ended) -> Result<Outcome, RunError> {
-        let (by_kernel, refused_processes) = self.parts.bounds.verdict()?;
+        let signal = match ended.status {
+            Status::Signaled(signal) => Some(signal),
+            Status::Exited(_) => None,
+        };
+        let (by_kernel, refused_processes) = self.parts.bounds.verdict(signal)?;
         if refused_processes > 0 {
             let attempt = Attempt::new(Area::Limits, "fork", "processes").suggestion("--processes N");
             self.parts.denials.record(attempt);

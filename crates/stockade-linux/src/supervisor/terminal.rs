@@ -13,3 +13,6 @@ pub(super) const FORWARDED: &[i32] = &[
     libc::SIGCONT,
     libc::SIGWINCH,
 ];
+
+/// Signals that end a launch that is under way: there is no command yet that could be told of them.
+pub(super) const ENDING: &[i32] = &[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
