@@ -200,9 +200,6 @@ impl<'p> Stage<'p> {
     }
 
     fn perform_on_view(&mut self, operation: &Operation) -> io::Result<()> {
-        if let (None, Operation::File { target, content, mode }) = (&self.view, operation) {
-            return write_private_file(target, content, *mode);
-        }
         let view = self.view.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         match operation {
             Operation::Directory { target, mode } => view.directory(target, *mode),
@@ -248,14 +245,6 @@ impl<'p> Stage<'p> {
         keep.extend(self.view.iter().flat_map(View::descriptors));
         crate::sys::descriptors::close_all_but(&keep)
     }
-}
-
-/// Without a view, files are made in the run's private directory on the host, which nobody else writes.
-fn write_private_file(target: &Path, content: &str, mode: u32) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(target)?;
-    file.write_all(content.as_bytes())
 }
 
 fn mount_devpts(view: &View) -> io::Result<()> {
