@@ -43,7 +43,7 @@ step() {
     home=$(busybox awk -F: -v "user=$user" '$1 == user { print $6 }' /etc/passwd)
     setpriv --reuid="$user" --regid="$user" --init-groups env -i \
         PATH=/usr/bin:/usr/sbin HOME="$home" USER="$user" LOGNAME="$user" LANG=C.UTF-8 \
-        STOCKADE_BIN=/usr/bin/stockade STOCKADE_TIERS="$MACHINE_TIERS" \
+        STOCKADE_BIN=/usr/bin/stockade STOCKADE_TIERS="$MACHINE_TIER" \
         MACHINE_TIER="$MACHINE_TIER" MACHINE_EXCEPTIONS="$MACHINE_EXCEPTIONS" /sbin/step "$@"
 }
 step tester doctor stockade doctor --json
