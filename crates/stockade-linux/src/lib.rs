@@ -9,6 +9,11 @@
 #![warn(unsafe_code)]
 
 pub mod denials;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
+#[cfg(not(feature = "fault-injection"))]
+#[path = "fault_absent.rs"]
+mod fault;
 pub mod limits;
 pub mod observe;
 mod probe;

@@ -93,6 +93,19 @@ impl Signals {
     }
 }
 
+/// Whether the process ignores a signal, as `nohup` and shells that start something in the background arrange it.
+pub(crate) fn is_ignored(signal: i32) -> io::Result<bool> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action nothing is changed; `action` lives through the call, which initialises it when it
+    // succeeds.
+    unsafe {
+        match libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) {
+            0 => Ok(action.assume_init().sa_sigaction == libc::SIG_IGN),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
 impl Drop for Signals {
     fn drop(&mut self) {
         // The mask was valid before, so it can be installed again; there is nobody to tell if not.
