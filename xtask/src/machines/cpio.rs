@@ -59,3 +59,38 @@ impl Archive {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads an archive as the kernel does: sizes from the header, names and contents padded to four bytes.
+    fn names_and_contents(mut rest: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        while !rest.is_empty() {
+            let field = |number: usize| {
+                let digits = std::str::from_utf8(&rest[6 + 8 * number..14 + 8 * number]).expect("digits");
+                usize::from_str_radix(digits, 16).expect("a number")
+            };
+            let (size, name_size) = (field(6), field(11));
+            let start = (110 + name_size).next_multiple_of(4);
+            let name = std::str::from_utf8(&rest[110..109 + name_size]).expect("a name");
+            found.push((name.to_owned(), rest[start..start + size].to_vec()));
+            rest = &rest[(start + size).next_multiple_of(4)..];
+        }
+        found
+    }
+
+    #[test]
+    fn names_and_contents_of_any_length_come_back() {
+        let mut archive = Archive::default();
+        archive.directory("dev");
+        archive.device("dev/console", (5, 1));
+        archive.program("init", b"#!/bin/sh\n");
+        archive.file("odd", b"12345");
+        let entries = names_and_contents(&archive.finish());
+        let names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["dev", "dev/console", "init", "odd", "TRAILER!!!"]);
+        assert_eq!(entries[3].1, b"12345");
+    }
+}
