@@ -114,7 +114,7 @@ fi
 ends "time is limited" 124 boxed --time 1s -- sleep 30
 ends "memory is limited" 137 boxed --memory 64MiB -- dd if=/dev/zero of=/dev/null bs=200M count=20
 ends "processes are limited" 2 boxed --processes 30 -- sh -c 'for i in $(seq 60); do sleep 9 & done'
-ends "the size of files is limited" 153 boxed --disk 1MiB -- dd if=/dev/zero of=filled bs=1M count=4
+ends "the size of files is limited" 137 boxed --disk 1MiB -- dd if=/dev/zero of=filled bs=1M count=4
 rm -f filled
 ends "output is limited" 137 boxed --output 1MiB -- dd if=/dev/zero bs=1M count=4 status=none
 ends "a sandbox in a sandbox works" 0 boxed -- stockade run --accept-degraded \
