@@ -53,11 +53,15 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let received = match recvmsg(&self.0, &mut [io::IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
-            Ok(received) => received,
-            Err(rustix::io::Errno::AGAIN) => return Ok(Received::Nothing),
-            Err(rustix::io::Errno::CONNRESET) => return Ok(Received::Closed),
-            Err(error) => return Err(error.into()),
+        let received = loop {
+            match recvmsg(&self.0, &mut [io::IoSliceMut::new(&mut buffer)], &mut ancillary, flags) {
+                Ok(received) => break received,
+                Err(rustix::io::Errno::AGAIN) => return Ok(Received::Nothing),
+                // The other side ended without reading all that it was sent. This is told once, before what it sent
+                // itself, which is still there to be read (`unix_release_sock` and `__skb_try_recv_datagram`).
+                Err(rustix::io::Errno::CONNRESET) => {}
+                Err(error) => return Err(error.into()),
+            }
         };
         let mut descriptors = Vec::new();
         for message in ancillary.drain() {

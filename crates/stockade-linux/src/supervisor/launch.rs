@@ -63,7 +63,7 @@ pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
     fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
     fault::place();
     bounds.enclose(plan, cgroups, sandbox.pid)?;
-    channel.send(&ToInit::Proceed.encode(), &[]).map_err(LaunchError::Channel)?;
+    proceed(&channel)?;
     fault::place();
     let parts = RunningParts { plan, bounds, private, relay, signals, channel, sandbox, denials, started };
     wait_until_ready(parts)
@@ -94,6 +94,14 @@ impl Drop for Sandbox {
         rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL).ok();
         let options = rustix::process::WaitIdOptions::EXITED;
         rustix::process::waitid(rustix::process::WaitId::PidFd(self.pidfd.as_fd()), options).ok();
+    }
+}
+
+/// Tells the stage that it is bounded. One that has failed meanwhile has said why, and that is the error to report.
+fn proceed(channel: &Channel) -> Result<(), LaunchError> {
+    match channel.send(&ToInit::Proceed.encode(), &[]) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
+        result => result.map_err(LaunchError::Channel),
     }
 }
 
