@@ -118,9 +118,12 @@ pub enum Trace {
     Traced(&'static [Event]),
     /// Nothing, for the reason given: there is nothing inside upon which the attempt could act.
     Silent(&'static str),
+    /// There is no report: `stockade` refuses to run anything, for the reason given.
+    Refused(&'static str),
 }
 
-/// A denial to look for: area, operation (empty for any), and part of the target.
+/// A denial to look for: area, operation (empty for any), and part of the target. The areas `discarded` and `quarantined`
+/// stand for the lists of files that the report has under these names.
 #[derive(Clone, Copy, Debug)]
 pub struct Event(pub &'static str, pub &'static str, pub &'static str);
 

@@ -1,9 +1,16 @@
 //! The attacks, by what they are on. One file for each family.
 
 pub mod deferred;
+pub mod environment;
 pub mod files;
+pub mod ipc;
+pub mod kernel;
+pub mod meta;
+pub mod processes;
+pub mod resources;
 
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -15,7 +22,16 @@ use crate::scene::{CANARY, Scene};
 use crate::sys::{self, Arg};
 
 /// Every family with its attacks.
-pub const FAMILIES: &[(&str, &[Attack])] = &[("files", files::ATTACKS), ("deferred", deferred::ATTACKS)];
+pub const FAMILIES: &[(&str, &[Attack])] = &[
+    ("files", files::ATTACKS),
+    ("deferred", deferred::ATTACKS),
+    ("ipc", ipc::ATTACKS),
+    ("processes", processes::ATTACKS),
+    ("kernel", kernel::ATTACKS),
+    ("environment", environment::ATTACKS),
+    ("resources", resources::ATTACKS),
+    ("meta", meta::ATTACKS),
+];
 
 /// Every attack.
 pub fn all() -> impl Iterator<Item = &'static Attack> {
@@ -35,6 +51,10 @@ pub fn named(name: &str) -> Option<&'static Attack> {
 pub fn play(words: &[&str]) -> Attempt {
     match words {
         ["careless", workspace, program, arguments @ ..] => careless(Path::new(workspace), program, arguments),
+        ["daemon", heartbeat] => processes::daemon(heartbeat),
+        ["beat", heartbeat] => processes::beat(heartbeat),
+        ["bomb"] => resources::bomb(),
+        ["idle"] => Ok(std::io::stdin().read_to_end(&mut Vec::new()).map(drop)?),
         _ => Err(Failed::untried(format!("`attacks {}` is no part that can be played", words.join(" ")))),
     }
 }

@@ -209,12 +209,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "plant-settings",
         techniques: &[5, 21, 22],
         about: "Make the settings of editors, coding agents, shells, hook managers and build tools, where there were none.",
-        attempt: |scene| SETTINGS.iter().try_for_each(|name| Ok(put(&scene.workspace().join(name), "planted\n")?)),
+        attempt: |scene| plant_all(scene, SETTINGS),
         proof: Proof::Host(|scene| any_exists(scene, SETTINGS)),
         trace: Trace::Event(&[
-            Event("protected", "create", ".envrc"),
-            Event("protected", "create", ".claude"),
-            Event("protected", "create", "deep/down/.vscode"),
+            Event("protected", "", ".envrc"),
+            Event("protected", "", ".claude"),
+            Event("protected", "", "deep/down/.vscode"),
         ]),
         ..Attack::BASE
     },
@@ -222,9 +222,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "plant-settings-under-other-case",
         techniques: &[7],
         about: "Make protected files in other letter case, which some file systems take for the same.",
-        attempt: |scene| FOLDED.iter().try_for_each(|name| Ok(put(&scene.workspace().join(name), "planted\n")?)),
+        attempt: |scene| plant_all(scene, FOLDED),
         proof: Proof::Host(|scene| any_exists(scene, FOLDED)),
-        trace: Trace::Event(&[Event("protected", "create", ".Mcp.json")]),
+        trace: Trace::Event(&[Event("protected", "", ".Mcp.json")]),
         ..Attack::BASE
     },
     Attack {
@@ -290,6 +290,13 @@ const SETTINGS: &[&str] = &[
     "deep/down/.vscode/tasks.json", "deep/down/.envrc",
 ];
 const FOLDED: &[&str] = &[".Mcp.json", ".GIT/hooks/post-commit", ".Claude/settings.json", ".VSCode/tasks.json"];
+
+/// Makes each of the files that it can.
+fn plant_all(scene: &Scene, names: &[&str]) -> Attempt {
+    let planted = names.iter().map(|name| put(&scene.workspace().join(name), "planted\n"));
+    let refusals: Vec<String> = planted.filter_map(Result::err).map(|error| error.to_string()).collect();
+    if refusals.is_empty() { Ok(()) } else { Err(Failed::refused(refusals.join("\nattacks: "))) }
+}
 
 fn any_exists(scene: &Scene, names: &[&str]) -> Attempt {
     let found = names.iter().find(|name| exists(&scene.workspace().join(name)).is_ok());

@@ -50,7 +50,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             symlink(scene.outside().join("canary.txt"), &link)?;
             read_canary(&link)
         },
-        trace: Trace::Traced(&[Event("files", "", "outside/canary.txt")]),
+        trace: Trace::Traced(&[Event("files", "", "alias")]),
         ..Attack::BASE
     },
     Attack {
@@ -62,7 +62,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             symlink(scene.outside().join("victim.txt"), &link)?;
             overwrite(&link)
         },
-        trace: Trace::Traced(&[Event("files", "", "outside/victim.txt")]),
+        trace: Trace::Traced(&[Event("files", "", "alias")]),
         ..Attack::BASE
     },
     Attack {
@@ -71,9 +71,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Unpack an archive whose first entry is a link to a directory outside and whose second lies below it.",
         attempt: |scene| {
             symlink(scene.outside(), scene.workspace().join("unpacked"))?;
-            plant(&scene.workspace().join("unpacked/planted.txt"))
+            let entry = scene.workspace().join("unpacked/planted.txt");
+            fs::write(&entry, "planted").map_err(|error| named(&entry, &error).into())
         },
-        trace: Trace::Traced(&[Event("files", "", "outside")]),
+        trace: Trace::Traced(&[Event("files", "", "unpacked")]),
         ..Attack::BASE
     },
     Attack {
@@ -90,7 +91,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Make a file in a directory outside the workspace.",
         attempt: |scene| plant(&scene.outside().join("planted.txt")),
         proof: Proof::Host(|scene| exists(&scene.outside().join("planted.txt"))),
-        trace: Trace::Traced(&[Event("files", "", "outside/planted.txt")]),
+        trace: Trace::Event(&[Event("discarded", "", "outside/planted.txt")]),
+        landlock: Landlock::Trace(Trace::Event(&[Event("files", "write", "outside/planted.txt")])),
         ..Attack::BASE
     },
     Attack {
@@ -192,7 +194,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             let text = fs::read_to_string(scene.home().join(".bashrc")).map_err(Failed::untried)?;
             if text.contains("evil") { Ok(()) } else { exists(&scene.home().join(".zshenv")) }
         }),
-        trace: Trace::Event(&[Event("private", "", ".bashrc")]),
+        trace: Trace::Event(&[Event("discarded", "", ".bashrc")]),
         landlock: Landlock::Trace(Trace::Event(&[Event("files", "", ".bashrc")])),
         ..Attack::BASE
     },
@@ -273,7 +275,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Climb from a directory that the caller passed as standard input.",
         attempt: |_| any(["/proc/self/fd/0/canary.txt", "/dev/stdin/../outside/canary.txt"].map(|path| read_canary(Path::new(path)))),
         stdin: Stdin::Directory,
-        trace: Trace::Silent("standard input is a pipe of the run's own"),
+        trace: Trace::Refused("standard input is passed on by reading it, and a directory cannot be read"),
         ..Attack::BASE
     },
     Attack {
@@ -327,7 +329,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             exists(&planted)?;
             fs::remove_file(planted).map_err(Failed::untried)
         }),
-        trace: Trace::Event(&[Event("private", "", ".planted")]),
+        trace: Trace::Event(&[Event("discarded", "", ".planted")]),
         landlock: Landlock::Trace(Trace::Event(&[Event("files", "", "/tmp/")])),
         ..Attack::BASE
     },
@@ -379,7 +381,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             }));
             any([any(names.map(|name| exists(&scene.home().join(name)))), system])
         }),
-        trace: Trace::Event(&[Event("private", "", "authorized_keys")]),
+        trace: Trace::Event(&[Event("discarded", "", "authorized_keys")]),
         landlock: Landlock::Trace(Trace::Event(&[Event("files", "", "authorized_keys")])),
         ..Attack::BASE
     },

@@ -56,7 +56,7 @@ fn boxed(bench: &Bench, attack: &Attack, user: &User, tier: &'static str) -> Vec
         };
         mistakes.extend(match passes {
             Some((protection, always)) => exception(&outcome, protection, always),
-            None => contained(attack, &outcome),
+            None => contained(attack, trace, &outcome),
         });
         if mistakes.is_empty() && passes.is_none() && (traced || !matches!(trace, Trace::Traced(_))) {
             mistakes.extend(missing(trace, &outcome));
@@ -80,13 +80,21 @@ fn untried(outcome: &Outcome) -> Vec<String> {
 }
 
 /// What is wrong with a run that should have been contained.
-fn contained(attack: &Attack, outcome: &Outcome) -> Vec<String> {
+fn contained(attack: &Attack, trace: Trace, outcome: &Outcome) -> Vec<String> {
+    if let Trace::Refused(_) = trace {
+        let refused = outcome.status == Some(125) && outcome.report.is_null();
+        let mistake = || format!("should be refused with status 125, and has {:?}: {}", outcome.status, last_lines(&outcome.errors));
+        return (!refused).then(mistake).into_iter().collect();
+    }
     if outcome.report.is_null() {
         return vec![format!("there is no report; status {:?}: {}", outcome.status, last_lines(&outcome.errors))];
     }
     let mut mistakes = untried(outcome);
     if breached(outcome) && attack.outcome.is_none() {
         mistakes.push(format!("BREACH: {}", last_lines(&outcome.errors)));
+    }
+    if attack.name == "terminal-escapes-in-messages" && closing_lines(&outcome.errors).contains(|c: char| c.is_control() && c != '\n') {
+        mistakes.push(format!("the closing lines hold control characters: {:?}", closing_lines(&outcome.errors)));
     }
     mistakes.extend(outcome.harm.iter().map(|harm| format!("BREACH: {harm}")));
     let kind = outcome.report["outcome"]["kind"].as_str().unwrap_or_default();
@@ -114,7 +122,14 @@ fn exception(outcome: &Outcome, protection: &str, always: bool) -> Vec<String> {
 fn missing(trace: Trace, outcome: &Outcome) -> Vec<String> {
     let (Trace::Event(events) | Trace::Traced(events)) = trace else { return Vec::new() };
     let denials = outcome.report["denials"].as_array().cloned().unwrap_or_default();
-    let lacking = events.iter().filter(|event| !denials.iter().any(|denial| matches(event, denial)));
+    let listed = |list: &str, part: &str| {
+        let entries = outcome.report[list].as_array().cloned().unwrap_or_default();
+        entries.iter().any(|entry| entry["path"].as_str().or(entry.as_str()).is_some_and(|path| path.contains(part)))
+    };
+    let lacking = events.iter().filter(|event| match event {
+        Event(list @ ("discarded" | "quarantined"), _, part) => !listed(list, part),
+        event => !denials.iter().any(|denial| matches(event, denial)),
+    });
     let told = || denials.iter().map(|denial| format!("{} {} {}", denial["area"], denial["operation"], denial["target"]));
     let told = told().collect::<Vec<_>>().join("; ");
     lacking.map(|event| format!("no event like {event:?}; there are: [{told}]; {}", last_lines(&outcome.errors))).collect()
@@ -123,6 +138,11 @@ fn missing(trace: Trace, outcome: &Outcome) -> Vec<String> {
 fn matches(&Event(area, operation, target): &Event, denial: &Value) -> bool {
     let is = |key: &str, wanted: &str| wanted.is_empty() || denial[key] == wanted;
     is("area", area) && is("operation", operation) && denial["target"].as_str().is_some_and(|text| text.contains(target))
+}
+
+/// What Stockade itself printed at the end.
+fn closing_lines(errors: &str) -> &str {
+    errors.find("\nstockade: ").map_or("", |at| &errors[at..])
 }
 
 fn last_lines(text: &str) -> String {

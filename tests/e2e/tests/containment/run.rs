@@ -98,7 +98,12 @@ impl Bench {
     fn attempt(&self, attack: &Attack, user: &User, place: Place, scene: &Scene) -> io::Result<Output> {
         let program = scene.workspace().join("attacks");
         fs::copy(self.program("attacks"), &program)?;
+        if attack.name == "run-stockade-inside" {
+            fs::copy(self.program("stockade"), scene.workspace().join("stockade"))?;
+        }
         let mut command = self.attacks(user, &["careless", &scene.workspace().to_string_lossy()]);
+        // A run that hangs is a finding, and must not keep the others from being made.
+        command.args(["timeout", "--kill-after=1", "20"]);
         if let Place::Boxed { tier, traced } = place {
             command.arg(self.program("stockade")).args(["run", "--isolation", tier, "--report"]);
             command.arg(scene.outside().with_file_name("report.json"));
