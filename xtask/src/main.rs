@@ -1,8 +1,12 @@
 //! Development tasks: `cargo xtask TASK`.
 
 mod bench;
+mod budget;
+mod deny;
 mod dist;
+mod fuzz;
 mod machines;
+mod test;
 
 use std::process::ExitCode;
 
@@ -15,11 +19,16 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
         ["bench", ref rest @ ..] => bench::run(rest),
+        ["budget"] => budget::run(),
+        ["deny"] => deny::run(),
+        ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["machines", ref rest @ ..] => machines::run(rest),
+        ["test", ref rest @ ..] => test::run(rest),
         ["dist"] => dist::write("target/dist".as_ref()).map_err(Into::into),
         ["dist", directory] => dist::write(directory.as_ref()).map_err(Into::into),
         _ => {
-            eprint!("{USAGE}{}{}", bench::USAGE, machines::USAGE);
+            let others = [test::USAGE, budget::USAGE, deny::USAGE, fuzz::USAGE, machines::USAGE, bench::USAGE];
+            eprint!("{USAGE}{}", others.concat());
             return ExitCode::FAILURE;
         }
     };

@@ -1,0 +1,176 @@
+//! The steps, and running one.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::counts::Counts;
+use super::{Failure, Place};
+
+/// One step.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it shows.
+    pub(super) about: &'static str,
+    /// Programs that it needs, by the names in `needs.txt`.
+    pub(super) needs: &'static [&'static str],
+    /// Its commands, carried out in turn. `xtask` is this program.
+    commands: &'static [&'static str],
+    /// How long each command may take, in minutes; one that hangs fails.
+    minutes: u32,
+}
+
+/// Every step: first what is quick and fails often.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        about: "rustfmt",
+        needs: &["cargo-fmt"],
+        commands: &["cargo fmt --all --check", "cargo fmt --manifest-path fuzz/Cargo.toml --check"],
+        minutes: 2,
+    },
+    Step {
+        name: "lint",
+        about: "clippy without a warning",
+        needs: &["cargo-clippy"],
+        commands: &["cargo clippy --quiet --locked --workspace --all-targets -- -D warnings"],
+        minutes: 15,
+    },
+    Step {
+        name: "unit",
+        about: "tests of each crate",
+        needs: &["git", "python3", "setsid"],
+        commands: &["cargo test --quiet --locked --workspace --exclude e2e --no-fail-fast"],
+        minutes: 20,
+    },
+    Step {
+        name: "budget",
+        about: "how many crates are compiled in",
+        needs: &[],
+        commands: &["xtask budget"],
+        minutes: 2,
+    },
+    Step {
+        name: "deny",
+        about: "licences, banned crates, sources and advisories",
+        needs: &["cargo-deny"],
+        commands: &["xtask deny"],
+        minutes: 5,
+    },
+    Step {
+        name: "build",
+        about: "the release build, which every later step uses",
+        needs: &[],
+        commands: &["cargo build --quiet --locked --release --package stockade-cli"],
+        minutes: 15,
+    },
+    Step {
+        name: "demo",
+        about: "the example of untrusted code, in a sandbox and natively",
+        needs: &["git", "perl", "setsid"],
+        commands: &["sh examples/untrusted/run.sh", "sh examples/untrusted/run.sh --native"],
+        minutes: 3,
+    },
+    Step {
+        name: "containment",
+        about: "every attack, natively and in a sandbox, as root and as an ordinary user, in both tiers",
+        needs: &["git", "timeout"],
+        commands: &["cargo test --quiet --locked --package e2e --test containment"],
+        minutes: 20,
+    },
+    Step {
+        name: "real",
+        about: "real work with equal results natively and in a sandbox",
+        needs: &["git", "gcc", "make", "python3", "pip3", "npm"],
+        commands: &["cargo test --quiet --locked --package e2e --test real"],
+        minutes: 20,
+    },
+    Step {
+        name: "fuzz",
+        about: "a minute of each fuzz target",
+        needs: &["cargo-fuzz", "g++"],
+        commands: &["xtask fuzz --seconds 60"],
+        minutes: 15,
+    },
+    Step {
+        name: "machines",
+        about: "Debian kernels in emulated machines",
+        needs: &["qemu-system-x86_64", "busybox", "mke2fs", "xz", "zstd", "depmod", "dpkg-deb"],
+        commands: &["xtask machines --stockade RELEASE/stockade"],
+        minutes: 25,
+    },
+    Step {
+        name: "bench",
+        about: "the benchmark runs; few rounds, so its figures say little",
+        needs: &["bwrap", "git", "python3", "setpriv", "tar"],
+        commands: &["xtask bench --rounds 20 --work-rounds 1 --stockade RELEASE/stockade"],
+        minutes: 10,
+    },
+];
+
+/// Lines of a failed step that are shown.
+const TAIL_LINES: usize = 80;
+
+/// Bytes of a log's end that are looked at for them.
+const TAIL_BYTES: u64 = 16 << 10;
+
+/// Runs a step; what it counted, and the end of its output where it failed.
+pub(super) fn run(step: &Step, place: &Place<'_>) -> Result<(Counts, Option<String>), Failure> {
+    let logs = place.target.join("ci");
+    fs::create_dir_all(&logs)?;
+    let log = logs.join(format!("{}.log", step.name));
+    let output = File::create(&log)?;
+    let mut succeeded = true;
+    for command in step.commands {
+        succeeded &= carry_out(command, step, place, &output)?;
+    }
+    let counts = Counts::of(&read(&log)?, succeeded);
+    let tail = (counts.failed > 0).then(|| tail(&log)).transpose()?;
+    Ok((counts, tail))
+}
+
+fn carry_out(command: &str, step: &Step, place: &Place<'_>, log: &File) -> Result<bool, Failure> {
+    let release = place.target.join("release");
+    let mut words = command.split(' ').map(|word| word.replace("RELEASE", &release.to_string_lossy()));
+    let program = match words.next().unwrap_or_default().as_str() {
+        "xtask" => std::env::current_exe()?,
+        "cargo" => std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()).into(),
+        other => other.into(),
+    };
+    let mut run = Command::new("timeout");
+    run.args(["--kill-after=10", &format!("{}m", step.minutes)])
+        .arg(program)
+        .args(words)
+        .current_dir(place.repository)
+        .env("CARGO_TARGET_DIR", &place.target)
+        .env("CARGO_TERM_COLOR", "never")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log.try_clone()?);
+    // Before it is built, there is none to use.
+    let stockade = release.join("stockade");
+    if stockade.exists() {
+        run.env("STOCKADE_BIN", stockade);
+    }
+    Ok(run.status().map_err(|error| format!("cannot run `timeout {command}`: {error}"))?.success())
+}
+
+fn read(log: &Path) -> Result<String, Failure> {
+    Ok(String::from_utf8_lossy(&fs::read(log)?).into_owned())
+}
+
+fn tail(log: &Path) -> Result<String, Failure> {
+    let mut file = File::open(log)?;
+    let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(start))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let text = String::from_utf8_lossy(&end);
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    let shown: Vec<String> = shown.iter().map(|line| format!("       | {line}")).collect();
+    Ok(format!("       the end of {}:\n{}", log.display(), shown.join("\n")))
+}
