@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::glob::GlobError;
-use crate::plan::Degradation;
+use crate::plan::{Degradation, Shown};
 use crate::report::Protection;
 use crate::tier::Tier;
 
@@ -132,6 +132,12 @@ pub enum RuleProblem {
     /// It is a socket, FIFO or device.
     #[error("it is a socket, FIFO or device; only files and directories can be shown")]
     Special,
+    /// It is in the workspace, and a symbolic link there leads elsewhere.
+    #[error(
+        "a symbolic link in the workspace leads it to `{}`, and whoever writes the workspace can make links; name that path itself if it is meant",
+        Shown::new(.0)
+    )]
+    LeadsOut(PathBuf),
     /// It is the root, home, or a directory of the system.
     #[error("it is {0}; name the directories below it that are needed")]
     TooBroad(&'static str),

@@ -61,6 +61,10 @@ fn allowed(rule: &str, input: Input<'_>, access: BindAccess) -> Result<PathBuf, 
         PathFact::Sealed => return Err(RuleProblem::Sealed),
         PathFact::File | PathFact::Directory | PathFact::Symlink { .. } => {}
     }
+    // What is in the workspace may have been put there by an earlier run.
+    if path.starts_with(&request.workspace) && !end.starts_with(&request.workspace) {
+        return Err(RuleProblem::LeadsOut(end));
+    }
     for path in [&path, &end] {
         if access == BindAccess::Write {
             if let Some(reason) = workspace::too_broad(path, request) {

@@ -33,6 +33,20 @@ fn a_denied_path_is_hidden_and_refused_by_both_its_names() {
 }
 
 #[test]
+fn a_link_in_the_workspace_opens_nothing_outside() {
+    let mut facts = plain();
+    put(&mut facts, "/home/ada/work/engine/build", link_to("/home/ada/.ssh", "/home/ada/.ssh", true));
+    put(&mut facts, "/home/ada/.ssh", PathFact::Directory);
+    for rule in ["read = [\"build\"]", "write = [\"build\"]", "write = [\"/home/ada/work/engine/build/sub\"]"] {
+        put(&mut facts, "/home/ada/work/engine/build/sub", PathFact::Directory);
+        let CompileError::Rule { problem, .. } = refusal(&format!("[filesystem]\n{rule}"), &facts) else {
+            panic!("{rule} is refused for what it is");
+        };
+        assert!(matches!(problem, RuleProblem::LeadsOut(ref end) if end.starts_with("/home/ada/.ssh")), "{problem}");
+    }
+}
+
+#[test]
 fn deny_wins_over_a_more_specific_allow() {
     let mut facts = plain();
     for path in ["/srv/data", "/srv/data/secret", "/srv/data/secret/public"] {
