@@ -65,7 +65,8 @@ fn find_stockade() -> Result<PathBuf, String> {
 
 fn build() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--quiet", "--package", "stockade-cli"]).current_dir(repository()).status();
+    let status =
+        Command::new(cargo).args(["build", "--quiet", "--package", "stockade-cli"]).current_dir(repository()).status();
     match status {
         Ok(status) if status.success() => {}
         other => return Err(format!("building stockade failed: {other:?}")),

@@ -48,7 +48,8 @@ impl User {
 fn path(home: &Path) -> String {
     let own = std::env::var("HOME").unwrap_or_default();
     let native = std::env::var("PATH").unwrap_or_default();
-    let outside = native.split(':').filter(|entry| entry.starts_with('/') && (own.len() < 2 || !entry.starts_with(&own)));
+    let outside =
+        native.split(':').filter(|entry| entry.starts_with('/') && (own.len() < 2 || !entry.starts_with(&own)));
     let toolchain = format!("{}/.cargo/bin", home.display());
     std::iter::once(toolchain.as_str()).chain(outside).collect::<Vec<_>>().join(":")
 }

@@ -1,5 +1,7 @@
 # A day's work with git, in the repository that is the workspace.
 set -eu
+# Fixed times, so that every commit has the same name in both runs.
+export GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' GIT_COMMITTER_DATE='2026-01-01T00:00:00Z'
 {
     echo three >c
     git add c
@@ -47,7 +49,8 @@ set -eu
     git bisect start -q HEAD HEAD~3 >/dev/null
     git bisect reset -q >/dev/null 2>&1 || git bisect reset >/dev/null 2>&1
     git gc -q
-    git fsck --strict 2>/dev/null
+    git fsck --strict --no-dangling
+    git rev-parse HEAD
 
     git init -q nested
     git -C nested commit -q --allow-empty -m 'in a repository of its own'
