@@ -5,6 +5,8 @@
 //! the boxed run wrote to the caches of the home has to be gone. Every job is run as an ordinary user; where root runs the
 //! tests, as root as well. A job whose tools are not installed is listed as ignored, with the reason.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program that lists and runs tests tells of them")]
+
 mod arguments;
 mod demo;
 mod job;
