@@ -21,6 +21,7 @@ mod rules;
 mod survey;
 mod system;
 mod tier;
+mod unobserved;
 mod view;
 mod workspace;
 

@@ -197,8 +197,7 @@ fn observation(view: &Settled, input: Input<'_>) -> Result<FileObservation, Comp
         WorkspaceAccess::ReadOnly => Vec::new(),
         WorkspaceAccess::Write => {
             let top = rules::literal(&input.request.workspace);
-            let patterns = protected::protected_patterns(input.policy);
-            patterns.iter().map(|glob| format!("{top}/{glob}")).chain(protected::existing(view)).collect()
+            protected::protected_patterns(input.policy).iter().map(|glob| format!("{top}/{glob}")).collect()
         }
     };
     Ok(FileObservation { trace_writes: trace != Trace::Off, trace_reads: trace == Trace::All, deny, protect })

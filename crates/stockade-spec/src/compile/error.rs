@@ -88,6 +88,12 @@ pub enum CompileError {
         /// Why, and what would help.
         reason: String,
     },
+    /// File operations are to be traced, and nobody can be asked about them.
+    #[error(
+        "file operations cannot be traced: another sandbox around this one has the only listener for system calls that a \
+         process can have; run without --trace, or outside of that sandbox"
+    )]
+    TraceUnavailable,
     /// A name in `enforcement.accept_degraded` is not a protection.
     #[error("`{0}` in `enforcement.accept_degraded` is not the name of a protection")]
     UnknownProtection(String),
@@ -147,6 +153,16 @@ pub enum RuleProblem {
     /// It needs the gate to the network.
     #[error("it needs the network gate, which this version does not have; remove the rule to run without network")]
     NeedsGate,
+    /// It denies a part of what is allowed, and nobody can be asked.
+    #[error(
+        "it denies a part of the allowed directory {allowed:?}, where each access would have to be decided, and another \
+         sandbox around this one has the only listener for system calls that a process can have; remove the rule, keep such \
+         files out of that directory, or run outside of that sandbox"
+    )]
+    NeedsListener {
+        /// The directory.
+        allowed: PathBuf,
+    },
     /// It is not a name of an environment variable.
     #[error("it is not a name of an environment variable: those are not empty and have no `=` and no NUL")]
     NotAVariable,

@@ -120,6 +120,33 @@ pub(super) fn denied_globs(input: Input<'_>) -> Result<Vec<String>, CompileError
     Ok(globs)
 }
 
+/// Refuses deny rules for a part of what is allowed: without a supervisor that decides on each access, only whole
+/// directories are open or closed.
+pub(super) fn refuse_partial_denials<'a>(
+    allowed: impl Iterator<Item = &'a Path> + Clone,
+    input: Input<'_>,
+) -> Result<(), CompileError> {
+    for rule in &input.policy.filesystem.deny {
+        let wrong = |problem| CompileError::Rule { list: DENY, rule: rule.clone(), problem };
+        for glob in anchored(rule, input).map_err(wrong)? {
+            let top = fixed_part(&glob);
+            if let Some(allowed) = allowed.clone().find(|allowed| top.starts_with(allowed) || allowed.starts_with(&top))
+            {
+                return Err(wrong(RuleProblem::NeedsListener { allowed: allowed.to_path_buf() }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The directory or file below which everything lies that a glob can match: its components before the first one with a
+/// special character.
+fn fixed_part(glob: &str) -> PathBuf {
+    let is_fixed = |component: &&str| !component.contains(['*', '?', '[', '{', '\\']);
+    let components = glob.split('/').filter(|component| !component.is_empty());
+    std::iter::once("/").chain(components.take_while(is_fixed)).collect()
+}
+
 /// A rule as globs of absolute paths.
 fn anchored(rule: &str, input: Input<'_>) -> Result<Vec<String>, RuleProblem> {
     Glob::new(rule).map_err(RuleProblem::Glob)?;
@@ -173,6 +200,20 @@ mod tests {
             let glob = Glob::new(&literal(Path::new(text))).expect(text);
             assert!(glob.matches(Path::new(text)) && glob.matches(&Path::new(text).join("below")), "{text}");
             assert!(!glob.matches(Path::new("/a/bb")) && !glob.matches(Path::new("/a")), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fixed_part_of_a_glob_holds_all_that_it_matches() {
+        for (glob, part) in [
+            ("/a/b", "/a/b"),
+            ("/a/b/", "/a/b"),
+            ("/a/**/b", "/a"),
+            ("/a/x*/b", "/a"),
+            ("/**", "/"),
+            ("/a/[*]/b", "/a"),
+        ] {
+            assert_eq!(fixed_part(glob), Path::new(part), "{glob}");
         }
     }
 

@@ -33,10 +33,8 @@ fn works(tier: Tier, facts: &HostFacts) -> Result<(), CompileError> {
     if !MACHINES.contains(&machine) {
         return unavailable(format!("its processor is {machine:?}, and only {} are known", MACHINES.join(" and ")));
     }
-    if !facts.kernel.seccomp_notify {
-        return unavailable("seccomp filters with user notification do not work (they need Linux 5.9 or newer)".into());
-    }
     match tier {
+        Tier::Namespaces if !facts.kernel.seccomp_notify => unavailable(NO_LISTENER.into()),
         Tier::Namespaces if !facts.kernel_at_least(5, 12) => {
             unavailable(format!("it needs Linux 5.12 or newer (mount_setattr), and this is {:?}", facts.kernel.release))
         }
@@ -55,6 +53,10 @@ fn works(tier: Tier, facts: &HostFacts) -> Result<(), CompileError> {
         Tier::Landlock => Ok(()),
     }
 }
+
+/// Why nobody can be asked about system calls.
+const NO_LISTENER: &str = "seccomp filters with user notification do not work: another sandbox around this one has the only \
+                           listener that a process can have, or the kernel is older than Linux 5.9";
 
 /// The Landlock ABI that tier `landlock` relies on: ABI 3 is the first that refuses truncation, ABI 2 linking between
 /// directories (`landlock(7)`).

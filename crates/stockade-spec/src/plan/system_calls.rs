@@ -17,7 +17,8 @@ pub struct SystemCallFilter {
     pub network: NetworkFilter,
     /// Which file operations are observed or decided one by one.
     pub files: FileObservation,
-    /// Signals to processes outside are decided by the supervisor (where there is no process namespace).
+    /// Signals to processes outside are decided by the supervisor (where there is no process namespace); where it cannot be
+    /// asked, none to any other process can be sent.
     pub decide_signals: bool,
 }
 

@@ -88,6 +88,9 @@ fn without_user_namespaces() {
         "#,
     );
     check("without_user_namespaces_accepted", &accepting, &request(), &facts);
+    facts.kernel.seccomp_notify = false;
+    check("inside_another_sandbox", &policy(""), &request(), &facts);
+    check("inside_another_sandbox_accepted", &accepting, &request(), &facts);
 }
 
 #[test]

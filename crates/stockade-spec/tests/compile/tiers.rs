@@ -1,9 +1,11 @@
 //! Which tier is chosen, and what the weaker one needs consent for.
 
+use stockade_spec::compile::RuleProblem;
 use stockade_spec::facts::{Availability, HostFacts, Obstacle, PathFact};
-use stockade_spec::plan::{LandlockAccess, Operation, enforcement};
+use stockade_spec::plan::{LandlockAccess, NetworkFilter, Operation, SystemCallFilter, enforcement};
 use stockade_spec::report::{Level, Protection};
-use stockade_spec::{CompileError, Tier, compile};
+use stockade_spec::request::Trace;
+use stockade_spec::{CompileError, Plan, Tier, compile};
 
 use crate::hosts::{HOME, furnished, plain, plan, policy, put, refusal, request};
 
@@ -58,7 +60,11 @@ fn kernels_that_cannot_enforce_are_refused() {
         change(&mut facts);
         refusal(CONSENT, &facts).to_string()
     };
-    assert!(old(|facts| facts.kernel.seccomp_notify = false).contains("user notification"));
+    let silent = |facts: &mut HostFacts| {
+        facts.kernel.seccomp_notify = false;
+        facts.kernel.landlock_abi = 0;
+    };
+    assert!(old(silent).contains("Landlock is off"));
     assert!(old(|facts| facts.kernel.machine = "riscv64".into()).contains("riscv64"));
     let truncates = |facts: &mut HostFacts| {
         facts.kernel.version = (5, 11);
@@ -125,4 +131,75 @@ fn a_cache_with_a_credential_is_seen_in_parts_where_nothing_can_hide_it() {
         .filter(|path| path.contains(".cargo"))
         .collect();
     assert_eq!(read, ["/home/ada/.cargo/bin", "/home/ada/.cargo/registry"]);
+}
+
+/// The inside of another sandbox, which has the listener for system calls.
+fn nested() -> HostFacts {
+    let mut facts = blocked(plain());
+    facts.kernel.seccomp_notify = false;
+    facts
+}
+
+fn filter_of(plan: &Plan) -> &SystemCallFilter {
+    let filter = plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::SystemCalls { filter } => Some(filter),
+        _ => None,
+    });
+    filter.expect("a filter")
+}
+
+#[test]
+fn inside_another_sandbox_nobody_is_asked() {
+    let plan = plan(CONSENT, &nested());
+    let filter = filter_of(&plan);
+    assert!(!filter.notify && !filter.decide_signals && filter.files.is_off());
+    assert_eq!(filter.network, NetworkFilter::UnixOnly);
+    assert_eq!(plan.tier, Tier::Landlock);
+    let mut asked = request();
+    asked.isolation = Some(Tier::Namespaces);
+    let mut facts = nested();
+    facts.user_namespaces = Availability::Available;
+    let error = compile(&policy(CONSENT), &asked, &facts).expect_err("a refusal");
+    assert!(error.to_string().contains("another sandbox"), "{error}");
+}
+
+#[test]
+fn what_only_a_listener_could_enforce_is_refused_inside_another_sandbox() {
+    let denying = |rules: &str| format!("[filesystem]\ndeny = [{rules}]\n{CONSENT}");
+    for rule in ["**/.env", "secrets/", "/usr/share/doc", "/home/**/x", "/tmp"] {
+        let error = refusal(&denying(&format!("{rule:?}")), &nested());
+        let CompileError::Rule { problem: RuleProblem::NeedsListener { .. }, .. } = &error else { panic!("{error}") };
+        assert!(error.to_string().contains(rule) && error.to_string().contains("remove the rule"), "{error}");
+    }
+    // What no allowed directory holds is closed anyway.
+    plan(&denying("\"/srv/secrets\", \"~/.ssh\", \"/srv/x*\""), &nested());
+    let mut asked = request();
+    asked.trace = Trace::Writes;
+    let error = compile(&policy(CONSENT), &asked, &nested()).expect_err("a refusal");
+    assert_eq!(error, CompileError::TraceUnavailable);
+}
+
+#[test]
+fn what_no_listener_decides_is_named() {
+    let degraded = |facts: &HostFacts, protection| {
+        let error = refusal("", facts);
+        let CompileError::Degraded { missing, .. } = error else { panic!("{error}") };
+        missing.into_iter().find(|degradation| degradation.protection == protection).map(|found| found.reason)
+    };
+    let reason = degraded(&nested(), Protection::Ipc).expect("a degradation");
+    assert!(reason.contains("do not become events"), "{reason}");
+    let reason = degraded(&nested(), Protection::ProtectedFiles).expect("a degradation");
+    assert!(reason.contains("while the command runs"), "{reason}");
+    assert_eq!(degraded(&nested(), Protection::Processes), None);
+    assert_eq!(degraded(&nested(), Protection::Files), None);
+
+    let mut older = nested();
+    older.kernel.landlock_abi = 5;
+    assert!(degraded(&older, Protection::Processes).is_some_and(|reason| reason.contains("no signal")));
+    let accepting = CONSENT.replace("\"ipc\"", "\"ipc\", \"processes\"");
+    assert!(filter_of(&plan(&accepting, &older)).decide_signals);
+
+    let mut root = nested();
+    put(&mut root, "/etc/shadow", PathFact::File);
+    assert!(degraded(&root, Protection::Files).is_some_and(|reason| reason.contains("/etc/shadow")));
 }
