@@ -28,7 +28,7 @@ pub struct Attack {
     pub landlock: Landlock,
     /// Options of `stockade run` besides the suite's own.
     pub options: &'static [&'static str],
-    /// The outcome that the report has to name, where the attack is on resources.
+    /// The outcome that the report has to name, where the attack is on resources: one of several, separated by `|`.
     pub outcome: Option<&'static str>,
     /// Which users it is run as.
     pub users: Users,

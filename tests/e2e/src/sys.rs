@@ -24,7 +24,7 @@ pub enum Arg<'a> {
 /// The calls that [`call`] makes. None of them takes a number for an address of this process to write to, moves memory or
 /// makes a second thread on the same stack.
 const CALLS: &[libc::c_long] = &[
-    libc::SYS_ioctl, libc::SYS_kill, libc::SYS_ptrace, libc::SYS_setsid, libc::SYS_setpriority, libc::SYS_sched_setscheduler,
+    libc::SYS_ioctl, libc::SYS_kill, libc::SYS_ptrace, libc::SYS_setsid, libc::SYS_getpgid, libc::SYS_setpriority, libc::SYS_sched_setscheduler,
     libc::SYS_mknodat, libc::SYS_openat, libc::SYS_openat2, libc::SYS_name_to_handle_at, libc::SYS_open_by_handle_at,
     libc::SYS_unshare, libc::SYS_setns, libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_chroot,
     libc::SYS_open_tree, libc::SYS_move_mount, libc::SYS_fsopen, libc::SYS_fsconfig, libc::SYS_fsmount,

@@ -1,7 +1,7 @@
 //! Signals, and whatever else one process may do to another of the same user.
 //!
 //! Without a process namespace the whole host can be named. A process may signal itself and whatever descends from the
-//! sandbox's first process, nothing else. Signals to others than itself are sent on its behalf, immediately after the
+//! sandbox's first process, nothing else; not that one itself either, since it is what ends everything. Signals to others than itself are sent on its behalf, immediately after the
 //! check: by then the id could be another process's if the kernel were left to send it whenever the asker runs again.
 //!
 //! Within a process namespace the kernel decides; attempts at processes that are only outside are recorded.
@@ -80,7 +80,7 @@ fn signal_by_handle(context: &Context, asker: &Asker<'_>) -> Result<Answer, Errn
     }
     let process = asker.duplicate(asker.number(0))?;
     let target = pid_of(&process)?;
-    if !descends_from(target, context.first_process) {
+    if !is_inside(context, target) {
         return Err(Errno::PERM);
     }
     // The handle names the process for good: if it answers to signal 0 after the walk, the walk was about it.
@@ -106,11 +106,17 @@ fn is_own(asker: &Asker<'_>, target: u32) -> Result<bool, Errno> {
     }
 }
 
+/// Whether a process is the sandbox's and may be signalled from inside. The first one may not: without it, what daemonizes
+/// would have no ancestor left by which it is found at the end.
+fn is_inside(context: &Context, pid: u32) -> bool {
+    pid != context.first_process && descends_from(pid, context.first_process)
+}
+
 /// A handle for a process of the sandbox.
 fn open_inside(context: &Context, target: i32, flags: PidfdFlags) -> Result<OwnedFd, Errno> {
     let pid = Pid::from_raw(target).filter(|_| target > 0).ok_or(Errno::INVAL)?;
     let process = pidfd_open(pid, flags)?;
-    if !descends_from(target.unsigned_abs(), context.first_process) {
+    if !is_inside(context, target.unsigned_abs()) {
         return Err(Errno::PERM);
     }
     kill::send(process.as_fd(), 0).map_err(|error| errno(&error))?;
@@ -136,13 +142,16 @@ fn send_to_group(context: &Context, asker: &Asker<'_>, group: u32, signal: i32) 
 ///
 /// A group never leaves its session, and a session that one process of the sandbox is in, but not the supervisor, was
 /// made within the sandbox: then every process of it is inside. In the supervisor's own session a group counts as inside
-/// when the process that leads it does.
+/// when the process that leads it does. The group of the sandbox's first process is not for others to signal.
 fn group_is_inside(context: &Context, asker: &Asker<'_>, group: u32) -> Result<bool, Errno> {
     let own = asker.standing()?;
     let supervisor = standing(context.supervisor).map_err(|error| errno(&error))?;
+    if standing(context.first_process).map_err(|error| errno(&error))?.group == group {
+        return Ok(false);
+    }
     let leader = standing(group).ok().filter(|leader| leader.group == group);
     if let Some(leader) = leader
-        && descends_from(group, context.first_process)
+        && is_inside(context, group)
     {
         return Ok(leader.session != supervisor.session || group != supervisor.group);
     }
@@ -157,7 +166,7 @@ fn member_inside(context: &Context, group: u32) -> Result<Option<Standing>, Errn
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     for pid in pids {
         let Some(member) = standing(pid).ok().filter(|member| member.group == group) else { continue };
-        if descends_from(pid, context.first_process) {
+        if is_inside(context, pid) {
             return Ok(Some(member));
         }
         error = Errno::PERM;

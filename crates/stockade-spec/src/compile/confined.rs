@@ -6,7 +6,7 @@ use super::data::{HOME, entries};
 use super::error::CompileError;
 use super::namespaces::{Steps, command, explanations, sweep, view};
 use super::view::{Entry, Node, Settled};
-use super::{Input, degraded, environment, home, landlock, limits, protected, rules};
+use super::{Input, degraded, environment, home, landlock, limits, protected, rules, unobserved};
 use crate::plan::{
     BindAccess, Degradation, FileObservation, LandlockAccess, LandlockRule, LandlockRuleset, NetworkFilter, Operation,
     PLAN_VERSION, Plan, Side, SystemCallFilter,
@@ -26,8 +26,9 @@ const WEAKER: &[(Protection, &str)] = &[
     (Protection::ProcessVisibility, "names and arguments of other processes can be seen in /proc"),
     (Protection::Lifetime, "descendants can outlive a supervisor that is ended with SIGKILL"),
     (Protection::Loopback, "programs inside cannot reach each other over loopback: no network socket can be made"),
-    (Protection::Ipc, "System V shared memory, semaphores and message queues are shared with your other programs"),
 ];
+/// What it leaves weaker where the supervisor can be asked.
+const WEAKER_IPC: &str = "System V shared memory, semaphores and message queues are shared with your other programs";
 /// What it leaves weaker where the workspace can be written.
 const WEAKER_PROTECTED: &str = "the supervisor decides on each change of a protected file, and a program with several \
                                 threads may change a path while it decides";
@@ -51,10 +52,12 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let places = environment::Places { home: &private.home, temporary: &private.temporary, view: &view };
     let mut environment = environment::compile(input, &places)?;
     add_toolchain_variables(&mut environment, input, &view);
-    let observation = observation(&view, input)?;
+    let ruleset = ruleset(&view, &private, input)?;
+    let supervision = supervision(&view, &ruleset, input)?;
     let mut bounds = Steps::default();
     let mut weaker = limits::put(&mut bounds, input, Tier::Landlock);
-    weaker.extend(degradations(&observation));
+    weaker.extend(plain(WEAKER.to_vec()));
+    weaker.extend(supervision.weaker);
     weaker.sort_by_key(|degradation| degradation.protection);
     let degraded = degraded::accepted(weaker, input.policy, Tier::Landlock)?;
 
@@ -74,9 +77,8 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     steps.add(Operation::CloseDescriptors, Protection::Descriptors);
     steps.add(Operation::DropCapabilities, Protection::Privileges);
     steps.add(Operation::NoNewPrivileges, Protection::Privileges);
-    let ruleset = ruleset(&view, &private, input)?;
     steps.add(Operation::Landlock { ruleset }, Protection::Files);
-    steps.add(Operation::SystemCalls { filter: filter(observation, input) }, Protection::Kernel);
+    steps.add(Operation::SystemCalls { filter: supervision.filter }, Protection::Kernel);
 
     Ok(Plan {
         version: PLAN_VERSION,
@@ -91,15 +93,34 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     })
 }
 
-fn degradations(observation: &FileObservation) -> Vec<Degradation> {
-    let mut all: Vec<(Protection, &str)> = WEAKER.to_vec();
-    if !observation.protect.is_empty() {
-        all.push((Protection::ProtectedFiles, WEAKER_PROTECTED));
+/// How system calls are filtered, and what is weaker for it.
+pub(super) struct Supervision {
+    pub(super) filter: SystemCallFilter,
+    pub(super) weaker: Vec<Degradation>,
+}
+
+/// Degradations with fixed reasons.
+pub(super) fn plain(all: Vec<(Protection, &str)>) -> impl Iterator<Item = Degradation> {
+    all.into_iter().map(|(protection, reason)| Degradation { protection, reason: reason.to_owned() })
+}
+
+/// The filter whose questions the supervisor answers, or where it cannot be asked, one that needs no answers.
+fn supervision(view: &Settled, ruleset: &LandlockRuleset, input: Input<'_>) -> Result<Supervision, CompileError> {
+    if !input.facts.kernel.seccomp_notify {
+        return unobserved::supervision(view, ruleset, input);
     }
-    if !observation.deny.is_empty() {
-        all.push((Protection::Files, WEAKER_DENY));
+    let files = observation(view, input)?;
+    let mut weaker = vec![(Protection::Ipc, WEAKER_IPC)];
+    if !files.protect.is_empty() {
+        weaker.push((Protection::ProtectedFiles, WEAKER_PROTECTED));
     }
-    all.into_iter().map(|(protection, reason)| Degradation { protection, reason: reason.to_owned() }).collect()
+    if !files.deny.is_empty() {
+        weaker.push((Protection::Files, WEAKER_DENY));
+    }
+    let nested_namespaces = input.policy.kernel.nested_namespaces;
+    let network = NetworkFilter::UnixOnly;
+    let filter = SystemCallFilter { nested_namespaces, notify: true, network, files, decide_signals: true };
+    Ok(Supervision { filter, weaker: plain(weaker).collect() })
 }
 
 /// Home has another path than the real one, so toolchains are told where they are.
@@ -181,14 +202,4 @@ fn observation(view: &Settled, input: Input<'_>) -> Result<FileObservation, Comp
         }
     };
     Ok(FileObservation { trace_writes: trace != Trace::Off, trace_reads: trace == Trace::All, deny, protect })
-}
-
-fn filter(files: FileObservation, input: Input<'_>) -> SystemCallFilter {
-    SystemCallFilter {
-        nested_namespaces: input.policy.kernel.nested_namespaces,
-        notify: true,
-        network: NetworkFilter::UnixOnly,
-        files,
-        decide_signals: true,
-    }
 }

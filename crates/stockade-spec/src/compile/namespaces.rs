@@ -196,7 +196,9 @@ pub(super) fn explanations(view: &Settled, input: Input<'_>) -> Result<Explanati
         readable: host(|node| matches!(node, Node::Host(BindAccess::ReadOnly) | Node::CopyOnWrite)),
         denied,
         protected: match input.policy.filesystem.workspace {
-            WorkspaceAccess::Write => protected::protected_patterns(input.policy),
+            WorkspaceAccess::Write => {
+                protected::protected_patterns(input.policy).into_iter().chain(protected::existing(view)).collect()
+            }
             WorkspaceAccess::ReadOnly => Vec::new(),
         },
     })

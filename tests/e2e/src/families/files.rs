@@ -313,7 +313,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             File::open(&path).map(drop).map_err(|error| named(&path, &error).into())
         },
         native: Native::NeedsRoot,
-        trace: Trace::Traced(&[Event("files", "", "node")]),
+        trace: Trace::Silent("the kernel refuses for want of a capability"),
         ..Attack::BASE
     },
     Attack {

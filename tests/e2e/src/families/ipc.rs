@@ -241,6 +241,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: type_into_terminal,
         native: Native::WhereAvailable("dev.tty.legacy_tiocsti may be 0"),
         trace: Trace::Event(&[Event("system-calls", "ioctl", "0x5412")]),
+        landlock: Landlock::NotApplicable("no terminal can be made there, and none is passed on"),
         ..Attack::BASE
     },
     Attack {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::files::any;
-use crate::attack::{Attack, Attempt, Event, Failed, Landlock, Native, Trace};
+use crate::attack::{Attack, Attempt, Event, Failed, Landlock, Native, Trace, Users};
 use crate::scene::{Scene, named, read_canary};
 use crate::sys::{self, Arg};
 
@@ -272,21 +272,28 @@ pub(super) const ATTACKS: &[Attack] = &[
             sys::call(libc::SYS_setxattr, &mut arguments).map(drop).map_err(|error| named(&program, &error).into())
         },
         native: Native::NeedsRoot,
-        trace: Trace::Traced(&[Event("files", "setxattr", "attacks")]),
+        trace: Trace::Silent("the kernel refuses for want of a capability"),
         ..Attack::BASE
     },
     Attack {
         name: "kernel-settings",
         techniques: &[44],
         about: "Open for writing the settings by which the kernel starts programs or changes for everyone.",
-        attempt: |_| {
-            let fixed = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper", "/proc/sysrq-trigger"];
-            any(fixed.map(|path| open_for_writing(Path::new(path))))
-        },
+        attempt: kernel_settings,
         native: Native::NeedsRoot,
         trace: Trace::Event(&[Event("files", "write", "/proc/sys/kernel/core_pattern")]),
-        // An ordinary user is refused by the files' own permissions, about which there is nothing to tell.
-        landlock: Landlock::Trace(Trace::Event(&[Event("files", "write", "/proc/sys/kernel/core_pattern")])),
+        landlock: Landlock::Trace(Trace::Event(&[Event("files", "", "/proc/sys/kernel/core_pattern")])),
+        users: Users::Root,
+        ..Attack::BASE
+    },
+    Attack {
+        name: "kernel-settings-as-user",
+        techniques: &[44],
+        about: "The same, by somebody whom the files' own permissions refuse already.",
+        attempt: kernel_settings,
+        native: Native::Refused("the files are root's"),
+        users: Users::Ordinary,
+        trace: Trace::Silent("the files' own permissions refuse it, sandbox or not"),
         ..Attack::BASE
     },
     Attack {
@@ -328,6 +335,11 @@ pub(super) const ATTACKS: &[Attack] = &[
 
 fn text(path: &Path) -> Result<CString, Failed> {
     CString::new(path.as_os_str().as_encoded_bytes()).map_err(Failed::untried)
+}
+
+fn kernel_settings(_: &Scene) -> Attempt {
+    let fixed = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper", "/proc/sysrq-trigger"];
+    any(fixed.map(|path| open_for_writing(Path::new(path))))
 }
 
 fn open_for_writing(path: &Path) -> Attempt {

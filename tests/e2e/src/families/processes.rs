@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::files::any;
 use crate::attack::{Attack, Attempt, Event, Failed, Landlock, Native, Proof, Trace, Users};
-use crate::scene::{CANARY, holds_canary, named, read_canary};
+use crate::scene::{CANARY, Scene, holds_canary, named, read_canary};
 use crate::sys::{self, Arg};
 
 const NOBODY: &str = "no process inside has that number";
@@ -89,7 +89,8 @@ pub(super) const ATTACKS: &[Attack] = &[
             let number = Arg::Number(std::os::fd::AsRawFd::as_raw_fd(&process).into());
             Ok(sys::descriptor(libc::SYS_pidfd_getfd, &mut [number, Arg::Number(open), Arg::Null]).map(drop)?)
         },
-        trace: Trace::Event(&[Event("signals", "pidfd_open", "")]),
+        trace: Trace::Silent(NOBODY),
+        landlock: Landlock::Trace(Trace::Event(&[Event("signals", "pidfd_open", "")])),
         ..Attack::BASE
     },
     Attack {
@@ -135,7 +136,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             });
             any([by_number, by_handle].map(|result| result.map(drop).map_err(Failed::from)))
         },
-        trace: Trace::Event(&[Event("signals", "kill", ""), Event("signals", "pidfd_open", "")]),
+        trace: Trace::Event(&[Event("signals", "kill", "")]),
         ..Attack::BASE
     },
     Attack {
@@ -183,13 +184,30 @@ pub(super) const ATTACKS: &[Attack] = &[
             std::thread::sleep(Duration::from_millis(150));
             fs::metadata(scene.workspace().join("heartbeat")).map(drop).map_err(Failed::untried)
         },
-        proof: Proof::Host(|scene| {
-            let path = scene.workspace().join("heartbeat");
-            fs::remove_file(&path).map_err(Failed::untried)?;
-            std::thread::sleep(Duration::from_millis(200));
-            fs::metadata(&path).map(drop).map_err(|_| Failed::refused("no daemon is there"))
-        }),
+        proof: Proof::Host(daemon_is_there),
         trace: Trace::Silent("it may run as long as the run goes on"),
+        ..Attack::BASE
+    },
+    Attack {
+        name: "daemon-survives-reaper",
+        techniques: &[37, 46],
+        about: "End the parent, which would end everything that is left, and leave a daemon behind.",
+        attempt: |scene| {
+            let mut daemon = Command::new(std::env::current_exe()?);
+            daemon.arg("daemon").arg(scene.workspace().join("heartbeat"));
+            daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+            std::thread::sleep(Duration::from_millis(150));
+            let parent = i64::from(std::os::unix::process::parent_id());
+            let group = sys::call(libc::SYS_getpgid, &mut [Arg::Number(parent)]).unwrap_or(parent);
+            for target in [parent, -group] {
+                drop(sys::call(libc::SYS_kill, &mut [Arg::Number(target), Arg::Number(libc::SIGKILL.into())]));
+            }
+            Err(Failed::refused("whether the daemon is there is seen from outside"))
+        },
+        proof: Proof::Host(daemon_is_there),
+        native: Native::NotRun("it would end the suite"),
+        trace: Trace::Silent("process 1 takes no signals from inside"),
+        landlock: Landlock::Trace(Trace::Event(&[Event("signals", "kill", "")])),
         ..Attack::BASE
     },
     Attack {
@@ -226,6 +244,14 @@ fn read_memory(pid: i32, at: usize, length: usize) -> Attempt {
     let mut content = vec![0; length];
     memory.read_exact_at(&mut content, u64::try_from(at).unwrap_or_default())?;
     holds_canary(&content)
+}
+
+/// Whether the daemon writes its file again when it is taken away.
+fn daemon_is_there(scene: &Scene) -> Attempt {
+    let path = scene.workspace().join("heartbeat");
+    fs::remove_file(&path).map_err(Failed::untried)?;
+    std::thread::sleep(Duration::from_millis(200));
+    fs::metadata(&path).map(drop).map_err(|_| Failed::refused("no daemon is there"))
 }
 
 /// The first of two processes: leads a session of its own and leaves the second behind.

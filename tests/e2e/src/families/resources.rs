@@ -58,8 +58,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |_| bomb(),
         native: Native::NotRun(WORSE),
         options: &["--processes", "64", "--time", "3s"],
-        outcome: Some("time-limit"),
-        trace: Trace::Event(&[Event("limits", "", "processes"), Event("limits", "", "time")]),
+        outcome: Some("time-limit|process-limit"),
+        trace: Trace::Event(&[Event("limits", "", "processes")]),
         ..Attack::BASE
     },
     Attack {

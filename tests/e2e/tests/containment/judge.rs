@@ -98,7 +98,7 @@ fn contained(attack: &Attack, trace: Trace, outcome: &Outcome) -> Vec<String> {
     }
     mistakes.extend(outcome.harm.iter().map(|harm| format!("BREACH: {harm}")));
     let kind = outcome.report["outcome"]["kind"].as_str().unwrap_or_default();
-    if let Some(expected) = attack.outcome.filter(|expected| *expected != kind) {
+    if let Some(expected) = attack.outcome.filter(|expected| !expected.split('|').any(|one| one == kind)) {
         mistakes.push(format!("the outcome is `{kind}` and not `{expected}`: {}", last_lines(&outcome.errors)));
     }
     mistakes

@@ -10,24 +10,35 @@ fn sleeper() -> Child {
     Command::new("sleep").arg("60").spawn().unwrap()
 }
 
+/// A process and its own child.
+fn family() -> (Child, Pid) {
+    let mut parent =
+        Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(parent.stdout.take().unwrap()), &mut line).unwrap();
+    (parent, Pid::from_raw(line.trim().parse().unwrap()).unwrap())
+}
+
 fn end(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-/// The scene's first process is a child of the test, which is not inside its tree.
+/// The scene's first process is a child of the test, which is not inside its tree; nor may the first process be signalled,
+/// since it ends everything that is left at the end.
 #[test]
 fn processes_outside_are_not_signalled() {
-    let inside = sleeper();
+    let (first, own_child) = family();
     let mut scene = Scene::new(Tier::Landlock);
-    scene.context.first_process = inside.id();
+    scene.context.first_process = first.id();
     let outside = sleeper();
-    let (target, own_child) = (Pid::from_child(&outside), Pid::from_child(&inside));
+    let target = Pid::from_child(&outside);
     let (_, denials) = scene.run(|| {
         assert_eq!(kill_process(target, Signal::TERM), Err(Errno::PERM));
         assert_eq!(kill_process(Pid::INIT, Signal::TERM), Err(Errno::PERM));
         assert_eq!(pidfd_open(target, PidfdFlags::empty()).unwrap_err(), Errno::PERM);
         assert_eq!(kill_process_group(target, Signal::TERM), Err(Errno::SRCH));
+        assert_eq!(kill_process(Pid::from_child(&first), Signal::KILL), Err(Errno::PERM));
         kill_process(own_child, Signal::CONT).unwrap();
         kill_process(rustix::process::getpid(), Signal::CONT).unwrap();
         let handle = pidfd_open(own_child, PidfdFlags::empty()).unwrap();
@@ -38,13 +49,15 @@ fn processes_outside_are_not_signalled() {
         format!("Signals kill process {pid} (sleep)"),
         "Signals kill process 1".to_owned(),
         format!("Signals pidfd_open process {pid} (sleep)"),
+        format!("Signals kill process {} (sh)", first.id()),
     ];
     assert!(
         denials.iter().zip(&expected).all(|(denial, line)| lines(std::slice::from_ref(denial))[0].starts_with(line))
     );
     assert_eq!(denials.len(), expected.len());
     end(outside);
-    end(inside);
+    kill_process(own_child, Signal::KILL).unwrap();
+    end(first);
 }
 
 #[test]
