@@ -71,9 +71,26 @@ fn version_of(release: &str) -> (u32, u32) {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// What the kernel's switches say of user namespaces. A security module or a filter may still refuse; the launch finds
-/// that out.
+/// Whether user namespaces can be made. Where a filter is in force, which may refuse them, that is tried out; a security
+/// module may still refuse, which the launch finds out.
 fn user_namespaces(uid: u32) -> Availability {
+    match switches(uid) {
+        Availability::Available if crate::sys::seccomp::is_filtered() => tried_out(),
+        found => found,
+    }
+}
+
+fn tried_out() -> Availability {
+    match crate::sys::clone::try_user_namespace().map_err(|error| error.raw_os_error()) {
+        Err(Some(errno)) => {
+            Availability::Blocked(Obstacle::Refused { operation: "create namespaces".to_owned(), errno })
+        }
+        _ => Availability::Available,
+    }
+}
+
+/// What the kernel's switches say of user namespaces.
+fn switches(uid: u32) -> Availability {
     let setting = |path: &str| read_start(path).and_then(|text| text.trim().parse::<u64>().ok());
     if rustix::fs::access("/proc/self/ns/user", Access::EXISTS).is_err() {
         return Availability::Blocked(Obstacle::NotInKernel);

@@ -86,12 +86,20 @@ impl LaunchError {
     #[must_use]
     pub fn blocked_namespaces(&self) -> Option<(String, i32)> {
         match self {
-            Self::Namespaces(source) => Some(("create namespaces".to_owned(), source.raw_os_error()?)),
+            Self::Namespaces(source) => {
+                let errno = source.raw_os_error().filter(|errno| REFUSALS.contains(errno))?;
+                Some(("create namespaces".to_owned(), errno))
+            }
             Self::Step { step, namespace_privilege: true, source, .. } => Some((step.clone(), source.raw_os_error()?)),
             _ => None,
         }
     }
 }
+
+/// How namespaces are refused: by a security module or a filter, by a filter that hides the call, by `user.max_*_namespaces`,
+/// by a kernel without one of them, and by nesting too deep (`clone(2)`, before Linux 4.9 with `EUSERS`). Anything else,
+/// such as a want of memory or processes, would keep every tier from working.
+const REFUSALS: [i32; 6] = [libc::EPERM, libc::EACCES, libc::ENOSYS, libc::ENOSPC, libc::EINVAL, libc::EUSERS];
 
 /// Steps that every host carries out for the owner of a user namespace, unless a security module took the namespace's
 /// power away. Steps that touch paths of the user are not among them: those fail for reasons of their own.

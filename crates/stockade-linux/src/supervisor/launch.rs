@@ -21,7 +21,7 @@ use crate::relay::{HostStdio, InnerStdio, Relay};
 use crate::stage::Stage;
 use crate::stage::channel::{Channel, Received};
 use crate::stage::message::{FromStage, ToInit};
-use crate::sys::clone::{ALL_NAMESPACES, Cloned, clone3, is_single_threaded};
+use crate::sys::clone::{ALL_NAMESPACES, Cloned, clone, is_single_threaded};
 use crate::sys::notify::Listener;
 use crate::sys::signals::Signals;
 
@@ -115,7 +115,7 @@ fn start_stage(
     let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
     let namespaces = if namespaced { ALL_NAMESPACES } else { 0 };
     let entrances = bounds.entrances()?;
-    match clone3(namespaces, bounds.cgroup_directory()) {
+    match clone(namespaces, bounds.cgroup_directory()) {
         Ok(Cloned::Child) => {
             // As long as the stage holds this end too, it cannot see that the supervisor's is gone.
             drop(ours);

@@ -1,14 +1,16 @@
-#![allow(unsafe_code, reason = "clone3(2) and fork(2) have no safe wrapper")]
-//! New processes by `clone3(2)`, with namespaces, a pidfd and a control group in one call.
+#![allow(unsafe_code, reason = "clone3(2), clone(2) and fork(2) have no safe wrapper")]
+//! New processes by `clone3(2)`, with namespaces, a pidfd and a control group in one call; and by `clone(2)` where
+//! another sandbox around this one hides the newer call.
 //!
 //! # Safety
-//! A forked copy of a process with several threads holds locks that no thread will ever release. [`clone3`] therefore
-//! refuses to run in a threaded process; see [`is_single_threaded`].
+//! A forked copy of a process with several threads holds locks that no thread will ever release. Callers of [`clone`]
+//! therefore make sure that the process has one thread; see [`is_single_threaded`].
 
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::{io, ptr};
 
-use rustix::process::Pid;
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 /// Which of the two processes this is.
 #[derive(Debug)]
@@ -58,9 +60,27 @@ pub(crate) fn is_single_threaded() -> io::Result<bool> {
 
 /// Copies the calling process into the given new namespaces, and into a version 2 control group if one is given.
 ///
+/// Filters cannot look at the arguments of `clone3`, which lie in memory, so sandboxes and containers refuse that call with
+/// `ENOSYS`, some older ones with `EPERM`. Then `clone(2)` is tried, after which the new process is put into its group
+/// while it still waits for word from this one.
+///
 /// # Errors
-/// `EPERM` or `ENOSPC` where namespaces are blocked, `ENOSYS` where a filter hides the call, and those of `clone3(2)`.
-pub(crate) fn clone3(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+/// `EPERM` or `ENOSPC` where namespaces are blocked, and those of `clone(2)` and of writing to `cgroup.procs`.
+pub(crate) fn clone(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+    match clone3(namespaces, cgroup) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+            let cloned = clone_by_flags(namespaces)?;
+            if let (Cloned::Parent { pid, pidfd }, Some(cgroup)) = (&cloned, cgroup) {
+                put_into(cgroup, *pid).inspect_err(|_| end(pidfd.as_fd()))?;
+            }
+            Ok(cloned)
+        }
+        done => done,
+    }
+}
+
+/// `clone3(2)`.
+fn clone3(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     let mut pidfd: libc::c_int = -1;
     #[expect(clippy::cast_sign_loss, reason = "flags and descriptors are not negative")]
     let mut arguments = CloneArgs {
@@ -80,14 +100,71 @@ pub(crate) fn clone3(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Res
     // SAFETY: without CLONE_VM the child gets a copy of the address space and returns on a copy of this stack, as with
     // fork(2). `arguments` and `pidfd` outlive the call, and the size given is the size of the struct.
     let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArgs>()) };
+    // SAFETY: the call was made with CLONE_PIDFD and the address of `pidfd`.
+    unsafe { cloned(result, pidfd) }
+}
+
+/// `clone(2)`, whose flags a filter can look at.
+fn clone_by_flags(namespaces: i32) -> io::Result<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    let flags = libc::c_long::from(namespaces | libc::CLONE_PIDFD | libc::SIGCHLD);
+    let (no_stack, unused) = (ptr::null_mut::<libc::c_void>(), 0_usize);
+    // SAFETY: as with clone3: no CLONE_VM, and a null stack means a copy of this one. The kernel writes one `c_int` through
+    // the third argument, which is the place of the pidfd on every architecture; the two after it, whose order differs
+    // between architectures, are looked at only with CLONE_SETTLS, CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, no_stack, &raw mut pidfd, unused, unused) };
+    // SAFETY: the call was made with CLONE_PIDFD and the address of `pidfd`.
+    unsafe { cloned(result, pidfd) }
+}
+
+/// What such a call returned.
+///
+/// # Safety
+/// Where `result` is above zero, `pidfd` must be what the kernel stored for CLONE_PIDFD.
+unsafe fn cloned(result: libc::c_long, pidfd: libc::c_int) -> io::Result<Cloned> {
     match result {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Cloned::Child),
         pid => Ok(Cloned::Parent {
-            pid: i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
+            pid: i32::try_from(pid)
+                .ok()
+                .and_then(Pid::from_raw)
+                .ok_or_else(|| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
             // SAFETY: the kernel stored a new descriptor there that nothing else owns.
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         }),
+    }
+}
+
+/// Puts a process into a version 2 control group.
+fn put_into(cgroup: BorrowedFd<'_>, pid: Pid) -> io::Result<()> {
+    let members = openat(cgroup, c"cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(members, pid.as_raw_nonzero().to_string().as_bytes())?;
+    Ok(())
+}
+
+/// Ends and reaps a new process.
+fn end(pidfd: BorrowedFd<'_>) {
+    // One that has ended already cannot be signalled; waiting for it is right in both cases.
+    rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL).ok();
+    wait_for(pidfd).ok();
+}
+
+/// Waits for the end of a child: its exit status; `None` where a signal ended it.
+pub(crate) fn wait_for(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
+    let wait = || rustix::process::waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED);
+    Ok(rustix::io::retry_on_intr(wait)?.and_then(|status| status.exit_status()))
+}
+
+/// Makes a user namespace for a process that ends at once.
+///
+/// # Errors
+/// Those of [`clone`]: why this process may not make one.
+pub(crate) fn try_user_namespace() -> io::Result<()> {
+    match clone(libc::CLONE_NEWUSER, None)? {
+        // Nothing but this call: this may be a copy of a process with several threads.
+        Cloned::Child => exit_now(0),
+        Cloned::Parent { pidfd, .. } => wait_for(pidfd.as_fd()).map(|_status| ()),
     }
 }
 
@@ -105,4 +182,34 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
 pub(crate) fn exit_now(status: i32) -> ! {
     // SAFETY: _exit(2) has no preconditions.
     unsafe { libc::_exit(status) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_call_makes_a_process_with_a_descriptor_too() {
+        for namespaces in [0, libc::CLONE_NEWUSER] {
+            match clone_by_flags(namespaces).expect("a process") {
+                // Nothing but this call: the test program has other threads.
+                Cloned::Child => exit_now(7),
+                Cloned::Parent { pid, pidfd } => {
+                    assert!(pid.as_raw_nonzero().get() > 0);
+                    assert_eq!(wait_for(pidfd.as_fd()).expect("it can be waited for"), Some(7));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_process_that_cannot_join_its_group_does_not_stay() {
+        let nowhere = tempfile::tempdir().expect("a directory");
+        let directory = openat(rustix::fs::CWD, nowhere.path(), OFlags::PATH, Mode::empty()).expect("it opens");
+        let Ok(Cloned::Parent { pid, pidfd }) = clone_by_flags(0) else { exit_now(0) };
+        let error = put_into(directory.as_fd(), pid).expect_err("no such group");
+        end(pidfd.as_fd());
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+        assert!(wait_for(pidfd.as_fd()).is_err(), "it was not reaped");
+    }
 }

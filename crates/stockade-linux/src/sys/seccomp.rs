@@ -2,9 +2,11 @@
 //! Installing a system-call filter (`seccomp(2)`).
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_ulong, sock_filter, sock_fprog};
+
+use super::clone::Cloned;
 
 /// Installs a filter on the calling thread, for good; it is inherited by everything that the thread starts.
 ///
@@ -40,12 +42,38 @@ fn set_mode_filter(program: &[sock_filter], flags: c_ulong) -> io::Result<RawFd>
     RawFd::try_from(result).ok().filter(|number| *number >= 0).ok_or_else(io::Error::last_os_error)
 }
 
-/// Whether the kernel can put calls to a listener (since 5.0). One that is there may be in use by an outer sandbox: a
-/// process has one listener only.
+/// Whether calls can be put to a listener of this process's own.
+///
+/// The kernel has had listeners since 5.0, but a process can have one only (`seccomp_unotify(2)`), and a sandbox around
+/// this process may hold it. That cannot be asked for, so where filters are in force a listener is tried out in a process
+/// made for it.
 pub(crate) fn can_notify() -> bool {
     let action: u32 = libc::SECCOMP_RET_USER_NOTIF;
     // SAFETY: the call reads the four bytes of `action`, which outlives it.
-    unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
+    let known = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 };
+    known && (!is_filtered() || a_listener_can_be_had())
+}
+
+/// Whether a filter is in force. One that refuses the question is in force.
+pub(crate) fn is_filtered() -> bool {
+    // SAFETY: this option takes no pointers.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP) != 0 }
+}
+
+/// Installs a filter with a listener, which allows everything, in a process of its own; `false` where even that cannot be
+/// made.
+fn a_listener_can_be_had() -> bool {
+    let allow_all = [sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
+    match super::clone::clone(0, None) {
+        // Only system calls from here to the end: this may be a copy of a process with several threads.
+        Ok(Cloned::Child) => {
+            let installed = rustix::thread::set_no_new_privs(true).is_ok()
+                && set_mode_filter(&allow_all, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER).is_ok();
+            super::clone::exit_now(i32::from(!installed))
+        }
+        Ok(Cloned::Parent { pidfd, .. }) => super::clone::wait_for(pidfd.as_fd()).is_ok_and(|status| status == Some(0)),
+        Err(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -261,5 +289,24 @@ mod tests {
     fn only_one_listener_can_be_installed() {
         let work = || install(&native(&filter(true)), true).unwrap_err().raw_os_error();
         assert_eq!(ask(work, 0, |_, _| ()), Some(libc::EBUSY));
+    }
+
+    #[test]
+    fn a_listener_in_use_is_found_out() {
+        assert!(can_notify());
+        let under_another_filter = thread::spawn(|| {
+            no_new_privileges();
+            install(&native(&filter(false)), false).unwrap();
+            (is_filtered(), can_notify())
+        });
+        assert_eq!(under_another_filter.join().unwrap(), (true, true));
+        let under_a_listener = thread::spawn(|| {
+            no_new_privileges();
+            let listener = install(&native(&filter(true)), true).unwrap();
+            let found = can_notify();
+            drop(listener);
+            found
+        });
+        assert!(!under_a_listener.join().unwrap());
     }
 }
