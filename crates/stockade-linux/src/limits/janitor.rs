@@ -77,6 +77,10 @@ fn live(supervisor: BorrowedFd<'_>, paths: &[CString]) -> i32 {
         return 1;
     }
     await_end(rustix::stdio::stdin());
+    // Init, which notices the supervisor's end as well, has something to tidy up itself, and must not be killed over it.
+    for path in paths {
+        members::give_time(path);
+    }
     // All are tried, whatever becomes of one.
     paths.iter().fold(0, |status, path| if members::end(path).is_ok() { status } else { 1 })
 }

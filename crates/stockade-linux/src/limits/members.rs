@@ -74,6 +74,19 @@ fn kill_listed(directory: BorrowedFd<'_>) -> rustix::io::Result<usize> {
     }
 }
 
+/// How long members may take to end by themselves, in milliseconds.
+const GRACE_MS: u64 = 500;
+
+/// Waits until the group at `path` has no members any more and removes it, or until they have had [`GRACE_MS`]. An error
+/// other than that there are some ends the waiting too.
+pub(crate) fn give_time(path: &CStr) {
+    let mut waited_us = 0;
+    while waited_us < GRACE_MS * 1_000 && rustix::fs::rmdir(path) == Err(Errno::BUSY) {
+        sleep_us(1_000);
+        waited_us += 1_000;
+    }
+}
+
 /// Kills the members of the group at `path` and removes it. A group that is gone already is fine.
 ///
 /// # Errors

@@ -130,9 +130,12 @@ fn end_everything(tier: Tier) {
 }
 
 fn report(plan: &Plan, channel: &Channel, status: Status) -> io::Result<()> {
-    for path in discarded::list(plan) {
-        channel.send(&FromStage::discarded(&path).encode(), &[])?;
-    }
+    let told = discarded::list(plan)
+        .iter()
+        .try_for_each(|path| channel.send(&FromStage::discarded(path).encode(), &[]));
+    // Not left to the supervisor, which may be killed before it comes to it.
+    remove_private_directories(plan);
+    told?;
     let usage = crate::sys::usage::of_children()?;
     let message = FromStage::Ended {
         status,
@@ -143,11 +146,11 @@ fn report(plan: &Plan, channel: &Channel, status: Status) -> io::Result<()> {
     channel.send(&message.encode(), &[])
 }
 
-/// Tier `landlock`: the supervisor can no longer do it.
-fn remove_private_directories(plan: &Plan) {
+/// Removes what tier `landlock` has on the host besides the workspace. The supervisor does it once more, if it can.
+pub(super) fn remove_private_directories(plan: &Plan) {
     for step in &plan.steps {
         if let Operation::PrivateDirectory { path } = &step.operation {
-            // Best effort at the end of everything; a later start tidies what is left.
+            // What cannot be removed, the supervisor tells of.
             drop(std::fs::remove_dir_all(Path::new(path)));
         }
     }

@@ -63,9 +63,11 @@ impl<'p> Stage<'p> {
     pub(crate) fn run(mut self) -> ! {
         // Closed before the step that closes every other descriptor does it behind their owner's back.
         let cgroups = std::mem::take(&mut self.cgroups);
-        if crate::limits::join(&cgroups).is_err() {
-            // The supervisor sees the channel close, and refuses to call this a launch.
-            crate::sys::clone::exit_now(1);
+        // In a session of its own, so that whoever kills the supervisor's whole group does not kill init, which ends the
+        // others then. Where the groups are gone, so is the supervisor; if not, it sees the channel close, and refuses to
+        // call this a launch.
+        if rustix::process::setsid().is_err() || crate::limits::join(&cgroups).is_err() {
+            self.follow_supervisor();
         }
         drop(cgroups);
         let steps: Vec<usize> = self.steps().collect();
@@ -113,8 +115,14 @@ impl<'p> Stage<'p> {
     /// Tells the supervisor; when it is gone, so must this process be.
     fn tell(&self, message: &FromStage) {
         if self.channel.send(&message.encode(), &[]).is_err() {
-            crate::sys::clone::exit_now(1);
+            self.follow_supervisor();
         }
+    }
+
+    /// The supervisor is gone: what it had made for this run goes too.
+    fn follow_supervisor(&self) -> ! {
+        init::remove_private_directories(self.plan);
+        crate::sys::clone::exit_now(1)
     }
 
     /// Waits until the supervisor has set up what bounds this process from outside. Nothing else is sent this early, and
@@ -126,7 +134,7 @@ impl<'p> Stage<'p> {
                 Ok(Received::Packet(packet, _)) if ToInit::decode(&packet) == Ok(ToInit::Proceed) => return,
                 // Interrupted by a signal or not: the channel is looked at again.
                 Ok(Received::Nothing) => drop(poll(&mut set, None).map_err(io::Error::from)),
-                _ => crate::sys::clone::exit_now(1),
+                _ => self.follow_supervisor(),
             }
         }
     }
@@ -141,7 +149,7 @@ impl<'p> Stage<'p> {
         let children = Signals::block(&[libc::SIGCHLD])?;
         let stdio = self.stdio.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         let streams = Streams::open(stdio)?;
-        streams.lead_session().map_err(StreamError::Session)?;
+        streams.give_terminal().map_err(StreamError::Session)?;
         if let Some(pid) = crate::sys::clone::fork()? {
             // Dropping `streams` here matters: copies of the command's streams would keep its pipes open.
             return Ok((pid, children));
@@ -228,7 +236,7 @@ impl<'p> Stage<'p> {
         let mut set = [PollFd::from_borrowed_fd(self.channel.as_fd(), PollFlags::empty())];
         poll(&mut set, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
         if set[0].revents().contains(PollFlags::HUP) {
-            crate::sys::clone::exit_now(1);
+            self.follow_supervisor();
         }
         Ok(())
     }

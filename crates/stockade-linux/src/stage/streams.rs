@@ -55,12 +55,11 @@ impl Streams {
         self.terminal.as_ref().map(|terminal| terminal.master.as_fd())
     }
 
-    /// Makes this process, which becomes init, the leader of the terminal's session. The command must not lead it: then
+    /// Gives the terminal to the session that this process, which becomes init, leads. The command must not lead it: then
     /// no process of the session would be the parent of its group, and the kernel drops every stop that a terminal asks
     /// of such an orphaned group (`Ctrl-Z`, or reading in the background; signal handling in POSIX, 2.4.3).
-    pub(crate) fn lead_session(&self) -> io::Result<()> {
+    pub(crate) fn give_terminal(&self) -> io::Result<()> {
         if let Some(terminal) = &self.terminal {
-            rustix::process::setsid()?;
             rustix::process::ioctl_tiocsctty(&terminal.slave)?;
         }
         Ok(())

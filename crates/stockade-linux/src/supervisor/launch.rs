@@ -52,9 +52,6 @@ pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
     let mut bounds = Bounds::prepare(plan, cgroups, started)?;
     fault::steps(plan, |operation| matches!(operation, Operation::Limit { .. }))?;
     fault::place();
-    let private = PrivateDirectories::make(plan)?;
-    fault::steps(plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
-    fault::place();
     let output = limit_of(plan, Resource::Output);
     let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
     let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
@@ -63,6 +60,10 @@ pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
     fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
     fault::place();
     bounds.enclose(plan, cgroups, sandbox.pid)?;
+    // The stage, which waits meanwhile, removes them should this process be killed from here on.
+    let private = PrivateDirectories::make(plan)?;
+    fault::steps(plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
+    fault::place();
     proceed(&channel)?;
     fault::place();
     let parts = RunningParts { plan, bounds, private, relay, signals, channel, sandbox, denials, started };

@@ -2,6 +2,7 @@
 //! but its journal, and what was planted meanwhile is put away by the next start.
 
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,11 +18,11 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("killed_at_every_step", killed_at_every_step),
     ("killed_at_every_place", killed_at_every_place),
     ("killed_at_random", killed_at_random),
-    ("killed_by_a_whole_group", killed_with_its_group),
+    ("killed_with_its_group", killed_with_its_group),
 ];
 
 /// Plants what the host's tools would execute, and writes what has to stay.
-const PLANT: &str = "echo kept > notes; echo evil > .envrc; mkdir -p .husky; echo evil > .husky/pre-commit; sleep 20 & wait";
+const PLANT: &str = "echo kept > notes; echo evil > .envrc; mkdir -p .husky; echo evil > .husky/pre-commit; echo > ready; sleep 20 & wait";
 
 fn start(place: &Place, options: &[&str], fault: &str, script: &str) -> Child {
     let mut command = place.script(options, script);
@@ -68,7 +69,7 @@ fn killed_at_every_place(place: &Place) {
     for options in TIERS {
         for number in 0.. {
             let what = format!("{options:?}, place {number}");
-            let mut child = start(place, options, &format!("kill {number}"), "echo kept > notes; echo evil > .envrc");
+            let mut child = start(place, options, &format!("kill {number}"), "echo kept > notes; echo evil > .envrc; true");
             let pid = child.id();
             let status = child.wait().expect("an end");
             none_left(place, pid, &what);
@@ -86,54 +87,68 @@ fn killed_at_every_place(place: &Place) {
 fn killed_at_random(place: &Place) {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| u64::from(now.subsec_nanos()) | 1);
     let mut random = seed;
-    let busy = AtomicBool::new(true);
-    std::thread::scope(|scope| {
-        scope.spawn(|| load(&busy));
-        for round in 0..200 {
-            // A linear congruential generator (Knuth): any spread of moments will do.
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let micros = (random >> 33) % 60_000;
-            let options = TIERS[round % TIERS.len()];
-            let what = format!("seed {seed}, round {round}, {options:?}, after {micros} us");
-            let child = start(place, options, "", PLANT);
-            sleep(Duration::from_micros(micros));
-            kill(place, child, &what);
-            if round % 10 == 9 {
-                next_start(place, &what);
-            }
+    let load = Load::start();
+    for round in 0..200 {
+        // A linear congruential generator (Knuth): any spread of moments will do.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let micros = (random >> 33) % 60_000;
+        let options = TIERS[round % TIERS.len()];
+        let what = format!("seed {seed}, round {round}, {options:?}, after {micros} us");
+        let child = start(place, options, "", PLANT);
+        sleep(Duration::from_micros(micros));
+        kill(place, child, &what);
+        if round % 10 == 9 {
+            next_start(place, &what);
         }
-        busy.store(false, Ordering::Relaxed);
-    });
+    }
+    drop(load);
     next_start(place, "after all");
     let quarantined = entries(&place.path("home/.local/state/stockade/quarantine"));
     assert!(!quarantined.is_empty(), "seed {seed}: nothing was ever planted, so the moments were all too early");
 }
 
-/// Half a processor's worth of work, in bursts.
-fn load(busy: &AtomicBool) {
-    while busy.load(Ordering::Relaxed) {
-        let until = Instant::now() + Duration::from_millis(5);
-        while Instant::now() < until {
-            std::hint::spin_loop();
-        }
-        sleep(Duration::from_millis(5));
+/// Half a processor's worth of work, in bursts, until it is dropped.
+struct Load(Arc<AtomicBool>);
+
+impl Load {
+    fn start() -> Self {
+        let busy = Arc::new(AtomicBool::new(true));
+        let load = Self(Arc::clone(&busy));
+        std::thread::spawn(move || {
+            while busy.load(Ordering::Relaxed) {
+                let until = Instant::now() + Duration::from_millis(5);
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                sleep(Duration::from_millis(5));
+            }
+        });
+        load
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
 fn killed_with_its_group(place: &Place) {
     use std::os::unix::process::CommandExt;
     for options in TIERS {
+        drop(std::fs::remove_file(place.workspace().join("ready")));
         let mut command = place.script(options, PLANT);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().expect("stockade starts");
-        assert!(soon(|| place.workspace().join(".husky/pre-commit").exists()), "{options:?}: it never ran");
+        assert!(soon(|| place.workspace().join("ready").exists()), "{options:?}: it never ran");
         let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
         rustix::process::kill_process_group(group, Signal::KILL).expect("SIGKILL");
         child.wait().expect("an end");
         none_left(place, child.id(), "its whole group was killed");
         next_start(place, "its whole group was killed");
         // A supervisor that is stopped, and killed then.
+        std::fs::remove_file(place.workspace().join("ready")).expect("remove");
         let child = start(place, options, "", PLANT);
-        assert!(soon(|| place.workspace().join(".husky/pre-commit").exists()), "{options:?}: it never ran");
+        assert!(soon(|| place.workspace().join("ready").exists()), "{options:?}: it never ran");
         signal(child.id(), Signal::STOP);
         kill(place, child, "it was stopped and killed");
         next_start(place, "it was stopped and killed");
