@@ -161,3 +161,51 @@ pub enum Stdin {
     /// A directory outside the workspace.
     Directory,
 }
+
+impl Native {
+    /// What happens, in words.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Succeeds => "succeeds".to_owned(),
+            Self::NeedsRoot => "succeeds as root".to_owned(),
+            Self::WhereAvailable(reason) => format!("succeeds on some machines: {reason}"),
+            Self::Refused(reason) => format!("is refused: {reason}"),
+            Self::NotRun(reason) => format!("is not tried: {reason}"),
+        }
+    }
+}
+
+impl Trace {
+    /// What is left, in words.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Event(events) => listed(events),
+            Self::Traced(events) => format!("with `--trace=all`: {}", listed(events)),
+            Self::Silent(reason) => format!("none: {reason}"),
+            Self::Refused(reason) => format!("nothing is run: {reason}"),
+        }
+    }
+}
+
+fn listed(events: &[Event]) -> String {
+    let words = events.iter().map(|Event(area, operation, _)| format!("{area} {operation}").trim_end().to_owned());
+    let mut words: Vec<String> = words.collect();
+    words.dedup();
+    words.join(", ")
+}
+
+impl Landlock {
+    /// What is different, in words.
+    #[must_use]
+    pub fn words(self) -> String {
+        match self {
+            Self::Same => "the same".to_owned(),
+            Self::Trace(trace) => format!("stopped; {}", trace.words()),
+            Self::Passes(protection, reason) => format!("**not stopped** (`{protection}`): {reason}"),
+            Self::MayPass(protection, reason) => format!("**may not be stopped** (`{protection}`): {reason}"),
+            Self::NotApplicable(reason) => format!("not applicable: {reason}"),
+        }
+    }
+}

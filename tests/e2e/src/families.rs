@@ -61,9 +61,19 @@ pub fn play(words: &[&str]) -> Attempt {
 
 /// Variables with secrets, or with programs to load or run, as people have them in their environment.
 pub const CARELESS: &[(&str, &str)] = &[
-    ("AWS_SECRET_ACCESS_KEY", CANARY), ("GITHUB_TOKEN", CANARY), ("DATABASE_URL", CANARY), ("MY_PASSWORD", CANARY),
-    ("SOME_UNHEARD_OF_THING", CANARY), ("LD_PRELOAD", "libc.so.6"), ("BASH_ENV", CANARY), ("GIT_SSH_COMMAND", CANARY), ("PAGER", CANARY),
-    ("NODE_OPTIONS", CANARY), ("PYTHONSTARTUP", CANARY), ("SSH_AUTH_SOCK", CANARY), ("DBUS_SESSION_BUS_ADDRESS", CANARY),
+    ("AWS_SECRET_ACCESS_KEY", CANARY),
+    ("GITHUB_TOKEN", CANARY),
+    ("DATABASE_URL", CANARY),
+    ("MY_PASSWORD", CANARY),
+    ("SOME_UNHEARD_OF_THING", CANARY),
+    ("LD_PRELOAD", "libc.so.6"),
+    ("BASH_ENV", CANARY),
+    ("GIT_SSH_COMMAND", CANARY),
+    ("PAGER", CANARY),
+    ("NODE_OPTIONS", CANARY),
+    ("PYTHONSTARTUP", CANARY),
+    ("SSH_AUTH_SOCK", CANARY),
+    ("DBUS_SESSION_BUS_ADDRESS", CANARY),
 ];
 
 /// Executes a program as a careless caller does: with secrets in the environment, a directory open as descriptor 9 and a
@@ -73,7 +83,8 @@ fn careless(workspace: &Path, program: &str, arguments: &[&str]) -> Attempt {
     let directory = File::open(scene.outside()).map_err(Failed::untried)?;
     let socket = UnixStream::connect(scene.outside().join("run/bus")).map_err(Failed::untried)?;
     for (old, new) in [(directory.as_raw_fd(), 9), (socket.as_raw_fd(), 10)] {
-        sys::call(libc::SYS_dup3, &mut [Arg::Number(old.into()), Arg::Number(new), Arg::Null]).map_err(Failed::untried)?;
+        sys::call(libc::SYS_dup3, &mut [Arg::Number(old.into()), Arg::Number(new), Arg::Null])
+            .map_err(Failed::untried)?;
     }
     let error = Command::new(program).args(arguments).envs(CARELESS.iter().copied()).exec();
     Err(Failed::untried(format!("{program}: {error}")))

@@ -14,7 +14,8 @@ use crate::scene::{CANARY, Scene, put};
 use crate::sys::{self, Arg, call};
 
 /// Sockets of the kinds that hosts have, below the directory outside.
-pub const SOCKETS: &[&str] = &["run/docker.sock", "run/bus", "run/ssh-agent", "run/gnupg/S.gpg-agent", "run/tmux/default", "run/wayland-0"];
+pub const SOCKETS: &[&str] =
+    &["run/docker.sock", "run/bus", "run/ssh-agent", "run/gnupg/S.gpg-agent", "run/tmux/default", "run/wayland-0"];
 /// A socket that takes datagrams.
 pub const DATAGRAMS: &str = "run/dgram";
 
@@ -66,7 +67,10 @@ fn sockets(scene: &Scene, facts: &mut String) -> io::Result<()> {
         give_away(UnixListener::bind(path)?);
     }
     give_away(UnixListener::bind_addr(&SocketAddr::from_abstract_name(scene.word())?)?);
-    let paths = [SocketAddr::from_pathname(scene.outside().join(DATAGRAMS))?, SocketAddr::from_abstract_name(scene.word() + ".dgram")?];
+    let paths = [
+        SocketAddr::from_pathname(scene.outside().join(DATAGRAMS))?,
+        SocketAddr::from_abstract_name(scene.word() + ".dgram")?,
+    ];
     for address in paths {
         let socket = UnixDatagram::bind_addr(&address)?;
         let received = scene.outside().join("received");
@@ -104,9 +108,13 @@ fn exchange(scene: &Scene, facts: &mut String) -> io::Result<Exchange> {
     *facts += &format!("segment={segment}\nmessages={messages}\n");
     let name = queue_name(scene);
     let flags = i64::from(libc::O_CREAT | libc::O_RDWR);
-    let queue = sys::descriptor(libc::SYS_mq_open, &mut [Arg::Text(&name), Arg::Number(flags), Arg::Number(0o600), Arg::Null])?;
+    let queue =
+        sys::descriptor(libc::SYS_mq_open, &mut [Arg::Text(&name), Arg::Number(flags), Arg::Number(0o600), Arg::Null])?;
     let queue_number = Arg::Number(queue.as_raw_fd().into());
-    call(libc::SYS_mq_timedsend, &mut [queue_number, Arg::In(CANARY.as_bytes()), Arg::Number(length), Arg::Null, Arg::Null])?;
+    call(
+        libc::SYS_mq_timedsend,
+        &mut [queue_number, Arg::In(CANARY.as_bytes()), Arg::Number(length), Arg::Null, Arg::Null],
+    )?;
     Ok(Exchange { segment, messages, key: key(scene, facts).ok() })
 }
 

@@ -5,6 +5,7 @@
 //! `containment` runs them all, natively and in a sandbox, and compares. `docs/ESCAPES.md` is made from the same data.
 
 pub mod attack;
+pub mod escapes;
 pub mod families;
 pub mod host;
 pub mod scene;

@@ -29,10 +29,19 @@ impl Scene {
     /// When a file cannot be made, or git is missing.
     pub fn build(base: &Path) -> io::Result<()> {
         let scene = Self { facts: BTreeMap::new(), base: base.to_owned() };
-        let outside = ["canary.txt", "victim.txt", "stdin.txt", "linked/canary.txt"].map(|name| scene.outside().join(name));
+        let outside =
+            ["canary.txt", "victim.txt", "stdin.txt", "linked/canary.txt"].map(|name| scene.outside().join(name));
         let home = [
-            ".ssh/id_ed25519", ".aws/credentials", ".netrc", ".config/gh/hosts.yml", ".bashrc", ".profile",
-            ".cache/pip/wheel", ".local/bin/tool", ".docker/config.json", ".local/share/keyrings/login.keyring",
+            ".ssh/id_ed25519",
+            ".aws/credentials",
+            ".netrc",
+            ".config/gh/hosts.yml",
+            ".bashrc",
+            ".profile",
+            ".cache/pip/wheel",
+            ".local/bin/tool",
+            ".docker/config.json",
+            ".local/share/keyrings/login.keyring",
         ];
         for path in outside.into_iter().chain(home.map(|name| scene.home().join(name))) {
             put(&path, format!("{CANARY} in {}\n", path.display()))?;
@@ -57,8 +66,11 @@ impl Scene {
     /// When its file is missing.
     pub fn open(workspace: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(workspace.join(ABOUT))?;
-        let facts: BTreeMap<_, _> =
-            text.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let facts: BTreeMap<_, _> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
         let base = facts.get("base").map(PathBuf::from).ok_or_else(|| io::Error::other("the scene names no base"))?;
         Ok(Self { facts, base })
     }
@@ -123,7 +135,10 @@ impl Scene {
     pub fn git(&self, directory: &Path, arguments: &[&str]) -> io::Result<bool> {
         let mut git = Command::new("git");
         git.args(arguments).current_dir(directory).env_clear().env("HOME", self.home());
-        git.env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        git.env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         git.status().map(|status| status.success())
     }
 }

@@ -234,7 +234,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |scene| {
             put(&scene.workspace().join("harmless/settings.json"), "planted\n")?;
             let place = scene.workspace().join(".claude");
-            fs::rename(scene.workspace().join("harmless"), &place).map_err(|error| crate::scene::named(&place, &error).into())
+            fs::rename(scene.workspace().join("harmless"), &place)
+                .map_err(|error| crate::scene::named(&place, &error).into())
         },
         proof: Proof::Host(|scene| any_exists(scene, &[".claude/settings.json"])),
         trace: Trace::Event(&[Event("protected", "", ".claude")]),
@@ -260,7 +261,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |scene| {
             let shell = scene.workspace().join("sh");
             fs::copy("/bin/sh", &shell)?;
-            fs::set_permissions(&shell, fs::Permissions::from_mode(0o4755)).map_err(|error| crate::scene::named(&shell, &error).into())
+            fs::set_permissions(&shell, fs::Permissions::from_mode(0o4755))
+                .map_err(|error| crate::scene::named(&shell, &error).into())
         },
         proof: Proof::Host(|scene| {
             let mode = fs::metadata(scene.workspace().join("sh"))?.permissions().mode();
@@ -284,10 +286,25 @@ pub(super) const ATTACKS: &[Attack] = &[
 
 /// Settings that tools obey, in places where there were none.
 const SETTINGS: &[&str] = &[
-    ".envrc", ".husky/pre-commit", ".vscode/tasks.json", ".idea/workspace.xml", ".claude/settings.json", ".codex/config.toml",
-    ".cursor/mcp.json", ".gemini/settings.json", ".mcp.json", ".stockade.toml", ".cargo/config.toml", ".npmrc", ".bashrc",
-    ".github/workflows/x.yml", ".gitlab-ci.yml", ".devcontainer/devcontainer.json", ".pre-commit-config.yaml",
-    "deep/down/.vscode/tasks.json", "deep/down/.envrc",
+    ".envrc",
+    ".husky/pre-commit",
+    ".vscode/tasks.json",
+    ".idea/workspace.xml",
+    ".claude/settings.json",
+    ".codex/config.toml",
+    ".cursor/mcp.json",
+    ".gemini/settings.json",
+    ".mcp.json",
+    ".stockade.toml",
+    ".cargo/config.toml",
+    ".npmrc",
+    ".bashrc",
+    ".github/workflows/x.yml",
+    ".gitlab-ci.yml",
+    ".devcontainer/devcontainer.json",
+    ".pre-commit-config.yaml",
+    "deep/down/.vscode/tasks.json",
+    "deep/down/.envrc",
 ];
 const FOLDED: &[&str] = &[".Mcp.json", ".GIT/hooks/post-commit", ".Claude/settings.json", ".VSCode/tasks.json"];
 
@@ -336,7 +353,8 @@ fn fake_repository(scene: &Scene, directory: &Path) -> Attempt {
 /// Makes an executable file that leaves a trace outside.
 fn script(scene: &Scene, path: &Path) -> Attempt {
     put(path, format!("#!/bin/sh\ntouch {}\n", scene.fired().display()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(|error| crate::scene::named(path, &error).into())
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(|error| crate::scene::named(path, &error).into())
 }
 
 fn write_race(scene: &Scene) -> Attempt {

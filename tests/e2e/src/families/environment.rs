@@ -36,7 +36,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Read the caller's environment from /proc, of the parent and of process 1.",
         attempt: |_| {
             let parent = std::os::unix::process::parent_id();
-            any([format!("/proc/{parent}/environ"), "/proc/1/environ".to_owned()].map(|path| read_canary(std::path::Path::new(&path))))
+            any([format!("/proc/{parent}/environ"), "/proc/1/environ".to_owned()]
+                .map(|path| read_canary(std::path::Path::new(&path))))
         },
         trace: Trace::Silent("process 1 is not dumpable, and nobody else is there"),
         ..Attack::BASE

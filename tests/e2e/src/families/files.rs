@@ -27,7 +27,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[2],
         about: "Read any of the credential files that lie in homes.",
         attempt: |scene| {
-            let names = [".aws/credentials", ".netrc", ".config/gh/hosts.yml", ".docker/config.json", ".local/share/keyrings/login.keyring"];
+            let names = [
+                ".aws/credentials",
+                ".netrc",
+                ".config/gh/hosts.yml",
+                ".docker/config.json",
+                ".local/share/keyrings/login.keyring",
+            ];
             any(names.map(|name| read_canary(&scene.home().join(name))))
         },
         trace: Trace::Silent("home is another directory, which is empty"),
@@ -51,6 +57,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             read_canary(&link)
         },
         trace: Trace::Traced(&[Event("files", "", "alias")]),
+        landlock: Landlock::Trace(Trace::Traced(&[Event("files", "", "outside/canary.txt")])),
         ..Attack::BASE
     },
     Attack {
@@ -63,6 +70,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             overwrite(&link)
         },
         trace: Trace::Traced(&[Event("files", "", "alias")]),
+        landlock: Landlock::Trace(Trace::Traced(&[Event("files", "", "outside/victim.txt")])),
         ..Attack::BASE
     },
     Attack {
@@ -75,6 +83,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             fs::write(&entry, "planted").map_err(|error| named(&entry, &error).into())
         },
         trace: Trace::Traced(&[Event("files", "", "unpacked")]),
+        landlock: Landlock::Trace(Trace::Traced(&[Event("files", "", "outside/planted.txt")])),
         ..Attack::BASE
     },
     Attack {
@@ -101,7 +110,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Remove, rename and truncate files outside the workspace.",
         attempt: |scene| {
             let victim = scene.outside().join("victim.txt");
-            let moved = fs::rename(&victim, scene.workspace().join("stolen")).map_err(|error| named(&victim, &error).into());
+            let moved =
+                fs::rename(&victim, scene.workspace().join("stolen")).map_err(|error| named(&victim, &error).into());
             let removed = fs::remove_file(&victim).map_err(|error| named(&victim, &error).into());
             any([moved, removed])
         },
@@ -114,7 +124,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Open a file outside to everybody by its permission bits.",
         attempt: |scene| {
             let victim = scene.outside().join("victim.txt");
-            Ok(fs::set_permissions(&victim, fs::Permissions::from_mode(0o666)).map_err(|error| named(&victim, &error))?)
+            Ok(fs::set_permissions(&victim, fs::Permissions::from_mode(0o666))
+                .map_err(|error| named(&victim, &error))?)
         },
         trace: Trace::Event(&[Event("files", "", "outside/victim.txt")]),
         ..Attack::BASE
@@ -273,9 +284,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "climb-from-standard-input",
         techniques: &[9],
         about: "Climb from a directory that the caller passed as standard input.",
-        attempt: |_| any(["/proc/self/fd/0/canary.txt", "/dev/stdin/../outside/canary.txt"].map(|path| read_canary(Path::new(path)))),
+        attempt: |_| {
+            any(["/proc/self/fd/0/canary.txt", "/dev/stdin/../outside/canary.txt"]
+                .map(|path| read_canary(Path::new(path))))
+        },
         stdin: Stdin::Directory,
-        trace: Trace::Refused("standard input is passed on by reading it, and a directory cannot be read"),
+        trace: Trace::Silent("standard input is passed on by reading it, and a directory cannot be read"),
         ..Attack::BASE
     },
     Attack {
@@ -293,7 +307,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Take a path descriptor of a secret, which needs no permission, and open it through /proc/self/fd.",
         attempt: |scene| {
             let path = scene.outside().join("canary.txt");
-            let found = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&path).map_err(|error| named(&path, &error))?;
+            let found = OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_PATH)
+                .open(&path)
+                .map_err(|error| named(&path, &error))?;
             read_canary(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())))
         },
         trace: Trace::Traced(&[Event("files", "", "outside/canary.txt")]),
@@ -309,7 +327,8 @@ pub(super) const ATTACKS: &[Attack] = &[
             // Character device 1:11, the kernel's log.
             let (mode, device) = (Arg::Number(i64::from(libc::S_IFCHR) | 0o600), Arg::Number(0x010b));
             let here = Arg::Number(libc::AT_FDCWD.into());
-            sys::call(libc::SYS_mknodat, &mut [here, Arg::Text(&text), mode, device]).map_err(|error| named(&path, &error))?;
+            sys::call(libc::SYS_mknodat, &mut [here, Arg::Text(&text), mode, device])
+                .map_err(|error| named(&path, &error))?;
             File::open(&path).map(drop).map_err(|error| named(&path, &error).into())
         },
         native: Native::NeedsRoot,
@@ -354,7 +373,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "drop-into-path",
         techniques: &[23],
         about: "Replace or add a program in a directory of PATH below home.",
-        attempt: |scene| any([overwrite(&scene.home().join(".local/bin/tool")), plant(&scene.home().join(".local/bin/ls"))]),
+        attempt: |scene| {
+            any([overwrite(&scene.home().join(".local/bin/tool")), plant(&scene.home().join(".local/bin/ls"))])
+        },
         proof: Proof::Host(|scene| {
             any([overwritten(&scene.home().join(".local/bin/tool")), exists(&scene.home().join(".local/bin/ls"))])
         }),
@@ -369,7 +390,12 @@ pub(super) const ATTACKS: &[Attack] = &[
             let names = [".config/systemd/user/x.service", ".config/autostart/x.desktop", ".ssh/authorized_keys"];
             let home = any(names.map(|name| plant(&scene.home().join(name))));
             let system = any(["/etc/cron.d/stockade-e2e", "/var/spool/cron/crontabs/stockade-e2e"].map(|path| {
-                OpenOptions::new().append(true).create(true).open(path).map(drop).map_err(|error| named(Path::new(path), &error).into())
+                OpenOptions::new()
+                    .append(true)
+                    .create(true)
+                    .open(path)
+                    .map(drop)
+                    .map_err(|error| named(Path::new(path), &error).into())
             }));
             any([home, system])
         },

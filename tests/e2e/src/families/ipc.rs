@@ -55,7 +55,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[28],
         about: "Connect to the agents of ssh and gpg.",
         attempt: |scene| any([connect(scene, "run/ssh-agent"), connect(scene, "run/gnupg/S.gpg-agent")]),
-        trace: Trace::Event(&[Event("sockets", "connect", "run/ssh-agent"), Event("sockets", "connect", "S.gpg-agent")]),
+        trace: Trace::Event(&[
+            Event("sockets", "connect", "run/ssh-agent"),
+            Event("sockets", "connect", "S.gpg-agent"),
+        ]),
         ..Attack::BASE
     },
     Attack {
@@ -97,7 +100,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[32],
         about: "Make sockets of families that reach the kernel or other machines: vsock, packet, crypto, netlink, raw, Bluetooth.",
         attempt: |_| {
-            let made: Vec<String> = FAMILIES.iter().filter_map(|(name, words)| socket(*words).is_ok().then(|| (*name).to_owned())).collect();
+            let made: Vec<String> = FAMILIES
+                .iter()
+                .filter_map(|(name, words)| socket(*words).is_ok().then(|| (*name).to_owned()))
+                .collect();
             if made.is_empty() { Err(Failed::refused("no such socket can be made")) } else { Ok(()) }
         },
         native: Native::WhereAvailable("most of the families are modules that a kernel may lack"),
@@ -186,7 +192,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Open a POSIX message queue of the host and take a message.",
         attempt: |scene| {
             let name = host::queue_name(scene);
-            let queue = sys::descriptor(libc::SYS_mq_open, &mut [Arg::Text(&name), Arg::Number(0), Arg::Null, Arg::Null])?;
+            let queue =
+                sys::descriptor(libc::SYS_mq_open, &mut [Arg::Text(&name), Arg::Number(0), Arg::Null, Arg::Null])?;
             let mut message = vec![0_u8; 8_192];
             let number = Arg::Number(queue.as_raw_fd().into());
             let mut arguments = [number, Arg::Out(&mut message), Arg::Number(8_192), Arg::Null, Arg::Null];
@@ -250,7 +257,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Open a terminal of the host's /dev/pts.",
         attempt: |_| {
             let found = fs::read_dir("/dev/pts")?.flatten().filter(|entry| entry.file_name() != "ptmx");
-            let opened = found.filter(|entry| OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(entry.path()).is_ok());
+            let opened = found
+                .filter(|entry| OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(entry.path()).is_ok());
             if opened.count() > 0 { Ok(()) } else { Err(Failed::refused("no terminal can be opened")) }
         },
         native: Native::WhereAvailable("nobody may be logged in"),
@@ -258,7 +266,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..Attack::BASE
     },
 ];
-
 
 /// Family, type and protocol of sockets.
 const FAMILIES: &[(&str, [i32; 3])] = &[
@@ -311,15 +318,25 @@ fn left_file(scene: &Scene) -> std::path::PathBuf {
 
 /// Makes a terminal of its own, so that no other one is touched, and types into it.
 fn type_into_terminal(_: &Scene) -> Attempt {
-    let main = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open("/dev/ptmx").map_err(Failed::untried)?;
-    let (number, request) = (i64::from(main.as_raw_fd()), |request: libc::Ioctl| Arg::Number(i64::try_from(request).unwrap_or_default()));
-    sys::call(libc::SYS_ioctl, &mut [Arg::Number(number), request(libc::TIOCSPTLCK), Arg::In(&[0; 4])]).map_err(Failed::untried)?;
+    let main = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open("/dev/ptmx")
+        .map_err(Failed::untried)?;
+    let (number, request) =
+        (i64::from(main.as_raw_fd()), |request: libc::Ioctl| Arg::Number(i64::try_from(request).unwrap_or_default()));
+    sys::call(libc::SYS_ioctl, &mut [Arg::Number(number), request(libc::TIOCSPTLCK), Arg::In(&[0; 4])])
+        .map_err(Failed::untried)?;
     let mut index = [0_u8; 4];
-    sys::call(libc::SYS_ioctl, &mut [Arg::Number(number), request(libc::TIOCGPTN), Arg::Out(&mut index)]).map_err(Failed::untried)?;
+    sys::call(libc::SYS_ioctl, &mut [Arg::Number(number), request(libc::TIOCGPTN), Arg::Out(&mut index)])
+        .map_err(Failed::untried)?;
     let path = format!("/dev/pts/{}", u32::from_ne_bytes(index));
-    let side = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path).map_err(Failed::untried)?;
+    let side =
+        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path).map_err(Failed::untried)?;
     // Already leading a session is fine; without a terminal of its own only root may type.
     drop(sys::call(libc::SYS_setsid, &mut []));
     drop(sys::call(libc::SYS_ioctl, &mut [Arg::Number(side.as_raw_fd().into()), request(libc::TIOCSCTTY), Arg::Null]));
-    Ok(sys::call(libc::SYS_ioctl, &mut [Arg::Number(side.as_raw_fd().into()), request(libc::TIOCSTI), Arg::In(b"x")]).map(drop)?)
+    Ok(sys::call(libc::SYS_ioctl, &mut [Arg::Number(side.as_raw_fd().into()), request(libc::TIOCSTI), Arg::In(b"x")])
+        .map(drop)?)
 }

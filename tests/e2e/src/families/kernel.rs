@@ -64,7 +64,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Remount what is read-only for writing, by mount and by mount_setattr.",
         attempt: |_| {
             let flags = i64::try_from(libc::MS_REMOUNT | libc::MS_BIND).map_err(Failed::untried)?;
-            let old = sys::call(libc::SYS_mount, &mut [Arg::Null, Arg::Text(c"/usr"), Arg::Null, Arg::Number(flags), Arg::Null]);
+            let old = sys::call(
+                libc::SYS_mount,
+                &mut [Arg::Null, Arg::Text(c"/usr"), Arg::Null, Arg::Number(flags), Arg::Null],
+            );
             // `struct mount_attr`: set nothing, clear MOUNT_ATTR_RDONLY.
             let attributes: Vec<u8> = [0_u64, 1, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
             let here = Arg::Number(libc::AT_FDCWD.into());
@@ -229,7 +232,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |scene| {
             let memory = sys::descriptor(libc::SYS_memfd_create, &mut [Arg::Text(c"program"), Arg::Null])?;
             let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
-            std::io::copy(&mut std::fs::File::open(std::env::current_exe()?)?, &mut std::fs::File::from(memory.try_clone()?))?;
+            std::io::copy(
+                &mut std::fs::File::open(std::env::current_exe()?)?,
+                &mut std::fs::File::from(memory.try_clone()?),
+            )?;
             again(scene, Command::new(path))
         },
         trace: Trace::Event(&[Event("files", "read", "outside/canary.txt")]),
@@ -240,7 +246,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[42],
         about: "Let the dynamic loader load a program that is not executable, and read a secret with it.",
         attempt: |scene| {
-            let loader = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].into_iter().find(|path| Path::new(path).exists());
+            let loader = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"]
+                .into_iter()
+                .find(|path| Path::new(path).exists());
             let copy = scene.workspace().join("program");
             std::fs::write(&copy, std::fs::read(std::env::current_exe()?)?)?;
             let mut command = Command::new(loader.ok_or_else(|| Failed::untried("there is no loader"))?);
@@ -266,7 +274,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |scene| {
             let program = scene.workspace().join("attacks");
             // `struct vfs_cap_data`, version 2, every capability, effective.
-            let words: Vec<u8> = [0x0200_0001_u32, u32::MAX, 0, u32::MAX, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+            let words: Vec<u8> =
+                [0x0200_0001_u32, u32::MAX, 0, u32::MAX, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
             let (path, name) = (text(&program)?, Arg::Text(c"security.capability"));
             let mut arguments = [Arg::Text(&path), name, Arg::In(&words), Arg::Number(20), Arg::Null];
             sys::call(libc::SYS_setxattr, &mut arguments).map(drop).map_err(|error| named(&program, &error).into())
@@ -302,8 +311,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Write to control groups: leave one's own, or name a program that the kernel starts.",
         attempt: |_| {
             let mut groups = vec![PathBuf::from("/sys/fs/cgroup")];
-            groups.extend(std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path()));
-            let files = groups.iter().flat_map(|group| ["cgroup.procs", "release_agent", "cgroup.subtree_control"].map(|name| group.join(name)));
+            groups
+                .extend(std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path()));
+            let files = groups.iter().flat_map(|group| {
+                ["cgroup.procs", "release_agent", "cgroup.subtree_control"].map(|name| group.join(name))
+            });
             let mut refusal = Failed::refused("/sys/fs/cgroup: No such file or directory");
             for file in files {
                 match open_for_writing(&file) {
@@ -338,7 +350,12 @@ fn text(path: &Path) -> Result<CString, Failed> {
 }
 
 fn kernel_settings(_: &Scene) -> Attempt {
-    let fixed = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper", "/proc/sysrq-trigger"];
+    let fixed = [
+        "/proc/sys/kernel/core_pattern",
+        "/proc/sys/kernel/modprobe",
+        "/sys/kernel/uevent_helper",
+        "/proc/sysrq-trigger",
+    ];
     any(fixed.map(|path| open_for_writing(Path::new(path))))
 }
 
@@ -365,7 +382,11 @@ fn x32(_: &Scene) -> Attempt {
 
 #[cfg(target_arch = "x86_64")]
 fn same_process(answer: i64) -> Attempt {
-    if answer == i64::from(std::process::id()) { Ok(()) } else { Err(Failed::refused(format!("the kernel answered {answer}"))) }
+    if answer == i64::from(std::process::id()) {
+        Ok(())
+    } else {
+        Err(Failed::refused(format!("the kernel answered {answer}")))
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -25,11 +25,17 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Write a policy for the next run: in the workspace, in the user's configuration, in Stockade's state.",
         attempt: |scene| {
             let names = [".config/stockade/policy.toml", ".local/state/stockade/journal/x.json"];
-            any([any(names.map(|name| plant(&scene.home().join(name)))), plant(&scene.workspace().join(".stockade.toml"))])
+            any([
+                any(names.map(|name| plant(&scene.home().join(name)))),
+                plant(&scene.workspace().join(".stockade.toml")),
+            ])
         },
         proof: Proof::Host(|scene| {
             let names = [".config/stockade/policy.toml", ".local/state/stockade/journal/x.json"];
-            any([any(names.map(|name| exists(&scene.home().join(name)))), exists(&scene.workspace().join(".stockade.toml"))])
+            any([
+                any(names.map(|name| exists(&scene.home().join(name)))),
+                exists(&scene.workspace().join(".stockade.toml")),
+            ])
         }),
         trace: Trace::Event(&[Event("discarded", "", ".config/stockade/policy.toml")]),
         landlock: Landlock::Trace(Trace::Event(&[Event("protected", "", ".stockade.toml")])),
@@ -70,7 +76,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Let Stockade's own closing lines carry escape sequences to the terminal, by the name of a refused file.",
         attempt: |scene| {
             let path = scene.outside().join("\u{1b}]0;owned\u{7}\u{1b}[2J");
-            let error = fs::File::open("/etc/stockade-e2e").err().unwrap_or_else(|| std::io::Error::from_raw_os_error(libc::ENOENT));
+            let error = fs::File::open("/etc/stockade-e2e")
+                .err()
+                .unwrap_or_else(|| std::io::Error::from_raw_os_error(libc::ENOENT));
             drop(fs::write(&path, ""));
             Err(Failed::refused(format!("{}: {error}", path.display())))
         },

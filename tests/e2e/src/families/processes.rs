@@ -30,7 +30,12 @@ pub(super) const ATTACKS: &[Attack] = &[
             let (pid, open) = (scene.number::<i32>("pid")?, scene.number::<i32>("open")?);
             let below = scene.outside().join("canary.txt");
             let below = below.strip_prefix("/").unwrap_or(&below).display().to_string();
-            let paths = [format!("root/{below}"), format!("fd/{open}"), format!("cwd/{below}"), format!("task/{pid}/root/{below}")];
+            let paths = [
+                format!("root/{below}"),
+                format!("fd/{open}"),
+                format!("cwd/{below}"),
+                format!("task/{pid}/root/{below}"),
+            ];
             any(paths.map(|path| read_canary(Path::new(&format!("/proc/{pid}/{path}")))))
         },
         trace: Trace::Silent(NOBODY),
@@ -42,7 +47,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Read a secret in the memory of a process outside, by /proc and by process_vm_readv.",
         attempt: |scene| {
             let (pid, at, length) = (scene.number("pid")?, scene.number("address")?, scene.number("length")?);
-            let by_call = sys::read_process(pid, at, length).map_err(Failed::from).and_then(|bytes| holds_canary(&bytes));
+            let by_call =
+                sys::read_process(pid, at, length).map_err(Failed::from).and_then(|bytes| holds_canary(&bytes));
             any([by_call, read_memory(pid, at, length)])
         },
         trace: Trace::Silent(NOBODY),
@@ -72,7 +78,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |scene| {
             let pid = scene.number::<i32>("pid")?;
             // PTRACE_SEIZE does not stop it; ending detaches.
-            let mut arguments = [Arg::Number(i64::from(libc::PTRACE_SEIZE)), Arg::Number(pid.into()), Arg::Null, Arg::Null];
+            let mut arguments =
+                [Arg::Number(i64::from(libc::PTRACE_SEIZE)), Arg::Number(pid.into()), Arg::Null, Arg::Null];
             Ok(sys::call(libc::SYS_ptrace, &mut arguments).map(drop)?)
         },
         trace: Trace::Silent(NOBODY),
@@ -98,9 +105,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[36, 45],
         about: "Read the descriptors, memory and environment of process 1, and attach to it.",
         attempt: |_| {
-            let paths = ["/proc/1/environ", "/proc/1/maps", "/proc/1/fd/0"].map(|path| {
-                fs::read(path).map(drop).map_err(|error| Failed::from(named(Path::new(path), &error)))
-            });
+            let paths = ["/proc/1/environ", "/proc/1/maps", "/proc/1/fd/0"]
+                .map(|path| fs::read(path).map(drop).map_err(|error| Failed::from(named(Path::new(path), &error))));
             let mut arguments = [Arg::Number(i64::from(libc::PTRACE_SEIZE)), Arg::Number(1), Arg::Null, Arg::Null];
             any([any(paths), sys::call(libc::SYS_ptrace, &mut arguments).map(drop).map_err(Failed::from)])
         },
@@ -132,7 +138,10 @@ pub(super) const ATTACKS: &[Attack] = &[
             let handle = sys::descriptor(libc::SYS_pidfd_open, &mut [Arg::Number(pid), Arg::Null]);
             let by_handle = handle.and_then(|handle| {
                 let number = Arg::Number(std::os::fd::AsRawFd::as_raw_fd(&handle).into());
-                sys::call(libc::SYS_pidfd_send_signal, &mut [number, Arg::Number(libc::SIGCONT.into()), Arg::Null, Arg::Null])
+                sys::call(
+                    libc::SYS_pidfd_send_signal,
+                    &mut [number, Arg::Number(libc::SIGCONT.into()), Arg::Null, Arg::Null],
+                )
             });
             any([by_number, by_handle].map(|result| result.map(drop).map_err(Failed::from)))
         },
@@ -219,16 +228,26 @@ pub(super) const ATTACKS: &[Attack] = &[
             // `su` is set-user-id root everywhere; the kernel says which rights a program started with.
             let program = ["/usr/bin/su", "/bin/su"].into_iter().find(|path| Path::new(path).exists());
             let mut su = Command::new(program.ok_or_else(|| Failed::untried("there is no su"))?);
-            let mut su = su.args(["root", "-c", "true"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+            let mut su = su
+                .args(["root", "-c", "true"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?;
             std::thread::sleep(Duration::from_millis(60));
             let status = fs::read_to_string(format!("/proc/{}/status", su.id()));
             drop(su.stdin.take());
             // Whether it is still there to be ended is its own affair.
             drop(su.kill());
             su.wait()?;
-            let ids = status.ok().and_then(|text| text.lines().find_map(|line| line.strip_prefix("Uid:").map(str::to_owned)));
+            let ids =
+                status.ok().and_then(|text| text.lines().find_map(|line| line.strip_prefix("Uid:").map(str::to_owned)));
             let effective = ids.and_then(|ids| ids.split_whitespace().nth(1).map(str::to_owned));
-            if effective.as_deref() == Some("0") { Ok(()) } else { Err(Failed::refused(format!("the effective user is {effective:?}"))) }
+            if effective.as_deref() == Some("0") {
+                Ok(())
+            } else {
+                Err(Failed::refused(format!("the effective user is {effective:?}")))
+            }
         },
         users: Users::Ordinary,
         native: Native::WhereAvailable("`su` may end before its rights are seen"),
@@ -271,4 +290,3 @@ pub(super) fn beat(heartbeat: &str) -> Attempt {
     }
     Ok(())
 }
-

@@ -41,7 +41,9 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |_| {
             let mut threads = Vec::new();
             for _ in 0..300 {
-                let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(|| std::thread::sleep(Duration::from_millis(300)));
+                let thread = std::thread::Builder::new()
+                    .stack_size(64 << 10)
+                    .spawn(|| std::thread::sleep(Duration::from_millis(300)));
                 threads.push(thread?);
             }
             threads.into_iter().for_each(|thread| drop(thread.join()));
@@ -71,7 +73,11 @@ pub(super) const ATTACKS: &[Attack] = &[
             for _ in 0..400 {
                 held.push(vec![1_u8; 1 << 20]);
             }
-            if held.iter().map(Vec::len).sum::<usize>() == 400 << 20 { Ok(()) } else { Err(Failed::refused("not all of it")) }
+            if held.iter().map(Vec::len).sum::<usize>() == 400 << 20 {
+                Ok(())
+            } else {
+                Err(Failed::refused("not all of it"))
+            }
         },
         options: &["--memory", "128MiB"],
         outcome: Some("memory-limit"),
@@ -224,4 +230,3 @@ pub(super) fn bomb() -> Attempt {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
-

@@ -26,7 +26,8 @@ fn native(bench: &Bench, attack: &Attack, user: &User) -> Vec<String> {
         Native::NeedsRoot => user.is_root(),
         Native::Refused(_) => false,
         Native::WhereAvailable(_) => {
-            return run(bench, attack, user, Place::Native).map_or_else(|mistake| vec![mistake], |outcome| untried(&outcome));
+            return run(bench, attack, user, Place::Native)
+                .map_or_else(|mistake| vec![mistake], |outcome| untried(&outcome));
         }
     };
     match run(bench, attack, user, Place::Native) {
@@ -83,7 +84,9 @@ fn untried(outcome: &Outcome) -> Vec<String> {
 fn contained(attack: &Attack, trace: Trace, outcome: &Outcome) -> Vec<String> {
     if let Trace::Refused(_) = trace {
         let refused = outcome.status == Some(125) && outcome.report.is_null();
-        let mistake = || format!("should be refused with status 125, and has {:?}: {}", outcome.status, last_lines(&outcome.errors));
+        let mistake = || {
+            format!("should be refused with status 125, and has {:?}: {}", outcome.status, last_lines(&outcome.errors))
+        };
         return (!refused).then(mistake).into_iter().collect();
     }
     if outcome.report.is_null() {
@@ -93,7 +96,9 @@ fn contained(attack: &Attack, trace: Trace, outcome: &Outcome) -> Vec<String> {
     if breached(outcome) && attack.outcome.is_none() {
         mistakes.push(format!("BREACH: {}", last_lines(&outcome.errors)));
     }
-    if attack.name == "terminal-escapes-in-messages" && closing_lines(&outcome.errors).contains(|c: char| c.is_control() && c != '\n') {
+    if attack.name == "terminal-escapes-in-messages"
+        && closing_lines(&outcome.errors).contains(|c: char| c.is_control() && c != '\n')
+    {
         mistakes.push(format!("the closing lines hold control characters: {:?}", closing_lines(&outcome.errors)));
     }
     mistakes.extend(outcome.harm.iter().map(|harm| format!("BREACH: {harm}")));
@@ -107,7 +112,8 @@ fn contained(attack: &Attack, trace: Trace, outcome: &Outcome) -> Vec<String> {
 /// What is wrong with a run of an attack that the tier does not claim to stop.
 fn exception(outcome: &Outcome, protection: &str, always: bool) -> Vec<String> {
     let entries = outcome.report["enforcement"].as_array().cloned().unwrap_or_default();
-    let degraded = entries.iter().any(|entry| entry["protection"] == protection && entry["level"]["degraded"].is_object());
+    let degraded =
+        entries.iter().any(|entry| entry["protection"] == protection && entry["level"]["degraded"].is_object());
     let mut mistakes = Vec::new();
     if !degraded {
         mistakes.push(format!("`{protection}` is not reported as degraded: {}", last_lines(&outcome.errors)));
@@ -130,14 +136,19 @@ fn missing(trace: Trace, outcome: &Outcome) -> Vec<String> {
         Event(list @ ("discarded" | "quarantined"), _, part) => !listed(list, part),
         event => !denials.iter().any(|denial| matches(event, denial)),
     });
-    let told = || denials.iter().map(|denial| format!("{} {} {}", denial["area"], denial["operation"], denial["target"]));
+    let told =
+        || denials.iter().map(|denial| format!("{} {} {}", denial["area"], denial["operation"], denial["target"]));
     let told = told().collect::<Vec<_>>().join("; ");
-    lacking.map(|event| format!("no event like {event:?}; there are: [{told}]; {}", last_lines(&outcome.errors))).collect()
+    lacking
+        .map(|event| format!("no event like {event:?}; there are: [{told}]; {}", last_lines(&outcome.errors)))
+        .collect()
 }
 
 fn matches(&Event(area, operation, target): &Event, denial: &Value) -> bool {
     let is = |key: &str, wanted: &str| wanted.is_empty() || denial[key] == wanted;
-    is("area", area) && is("operation", operation) && denial["target"].as_str().is_some_and(|text| text.contains(target))
+    is("area", area)
+        && is("operation", operation)
+        && denial["target"].as_str().is_some_and(|text| text.contains(target))
 }
 
 /// What Stockade itself printed at the end.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test runner talks to its caller")]
 
+mod docs;
 mod judge;
 mod options;
 mod run;
@@ -17,11 +18,10 @@ use e2e::{Attack, families};
 use options::Options;
 use user::User;
 
-/// One attack as one user.
+/// One test: an attack as one user, or the page that is made from the attacks.
 struct Trial {
     name: String,
-    attack: &'static Attack,
-    user: User,
+    subject: Option<(&'static Attack, User)>,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +41,10 @@ fn main() -> ExitCode {
     };
     let mut failed = Vec::new();
     for trial in &chosen {
-        let mistakes = judge::judge(&bench, trial.attack, &trial.user);
+        let mistakes = match &trial.subject {
+            Some((attack, user)) => judge::judge(&bench, attack, user),
+            None => docs::compare(),
+        };
         println!("{} {}", if mistakes.is_empty() { "ok    " } else { "FAILED" }, trial.name);
         mistakes.iter().for_each(|mistake| println!("       {mistake}"));
         if !mistakes.is_empty() {
@@ -56,7 +59,7 @@ fn main() -> ExitCode {
 /// Every attack with every user that it is run as and that this process can become; and how many had to be left out.
 fn trials() -> (Vec<Trial>, usize) {
     let users = User::available();
-    let mut trials = Vec::new();
+    let mut trials = vec![Trial { name: "docs::escapes".to_owned(), subject: None }];
     let mut not_run = 0;
     for (family, attacks) in families::FAMILIES {
         for attack in *attacks {
@@ -67,7 +70,7 @@ fn trials() -> (Vec<Trial>, usize) {
                 match users.iter().find(|user| user.is_root() == root) {
                     Some(user) => {
                         let name = format!("{family}::{}::{role}", attack.name);
-                        trials.push(Trial { name, attack, user: user.clone() });
+                        trials.push(Trial { name, subject: Some((attack, user.clone())) });
                     }
                     None => not_run += 1,
                 }

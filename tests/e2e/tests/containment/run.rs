@@ -51,7 +51,10 @@ const ACCEPTED: &str = "file-visibility,caches,process-visibility,lifetime,loopb
 impl Bench {
     /// Finds or builds the binaries and puts them where every user can run them.
     pub(crate) fn new() -> io::Result<Self> {
-        let programs = tempfile::Builder::new().prefix("stockade-attacks-").permissions(fs::Permissions::from_mode(0o755)).tempdir()?;
+        let programs = tempfile::Builder::new()
+            .prefix("stockade-attacks-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()?;
         fs::copy(env!("CARGO_BIN_EXE_attacks"), programs.path().join("attacks"))?;
         fs::copy(stockade()?, programs.path().join("stockade"))?;
         Ok(Self { programs })
@@ -84,7 +87,8 @@ impl Bench {
         // What a proof does, such as a commit, must not read the terminal or leave anything behind either.
         let proof = self.attacks(user, &["prove", &words[0], &words[1]]).stdin(Stdio::null()).output()?;
         let proof = matches!(attack.proof, e2e::attack::Proof::Host(_)).then_some(proof.status.code()).flatten();
-        let report = fs::read(base.path().join("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let report =
+            fs::read(base.path().join("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let alive = host.end()?;
         let mut harm = harm(&scene, attack);
         if !alive {
@@ -146,15 +150,22 @@ impl Host {
 /// What is not as it was outside, beyond what the attack itself looks at.
 fn harm(scene: &Scene, attack: &Attack) -> Vec<String> {
     let own = matches!(attack.proof, e2e::attack::Proof::Host(_));
-    let mut kept: Vec<PathBuf> = ["canary.txt", "victim.txt", "stdin.txt", "memory.txt"].map(|name| scene.outside().join(name)).to_vec();
+    let mut kept: Vec<PathBuf> =
+        ["canary.txt", "victim.txt", "stdin.txt", "memory.txt"].map(|name| scene.outside().join(name)).to_vec();
     kept.extend([".bashrc", ".profile", ".cache/pip/wheel", ".local/bin/tool"].map(|name| scene.home().join(name)));
     let changed = |path: &&PathBuf| !own && !fs::read_to_string(path).is_ok_and(|text| text.starts_with(CANARY));
-    let mut harm: Vec<String> = kept.iter().filter(changed).map(|path| format!("{} was changed", path.display())).collect();
+    let mut harm: Vec<String> =
+        kept.iter().filter(changed).map(|path| format!("{} was changed", path.display())).collect();
     let open = |path: &Path| fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o022 != 0);
     if open(&scene.outside().join("victim.txt")) {
         harm.push("victim.txt was opened to everybody".to_owned());
     }
-    harm.extend(["planted.txt", "received", "fired"].into_iter().filter(|name| !own && scene.outside().join(name).exists()).map(|name| format!("{name} appeared")));
+    harm.extend(
+        ["planted.txt", "received", "fired"]
+            .into_iter()
+            .filter(|name| !own && scene.outside().join(name).exists())
+            .map(|name| format!("{name} appeared")),
+    );
     harm
 }
 
@@ -165,7 +176,8 @@ fn stockade() -> io::Result<PathBuf> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-    let built = Command::new(cargo).args(["build", "--quiet", "-p", "stockade-cli", "--manifest-path", manifest]).status()?;
+    let built =
+        Command::new(cargo).args(["build", "--quiet", "-p", "stockade-cli", "--manifest-path", manifest]).status()?;
     let target = Path::new(env!("CARGO_BIN_EXE_attacks")).parent().unwrap_or(Path::new("/"));
     if built.success() { Ok(target.join("stockade")) } else { Err(io::Error::other("cargo cannot build stockade")) }
 }
