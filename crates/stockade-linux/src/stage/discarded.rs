@@ -29,14 +29,15 @@ pub(crate) fn list(plan: &Plan) -> Vec<PathBuf> {
     walk.found
 }
 
-/// Files that the plan itself put there.
+/// Files and directories that the plan itself put there.
 fn planned(plan: &Plan) -> HashSet<&Path> {
     plan.steps
         .iter()
         .filter_map(|step| match &step.operation {
-            Operation::File { target, .. } | Operation::Symlink { target, .. } | Operation::Bind { target, .. } => {
-                Some(target.as_path())
-            }
+            Operation::File { target, .. }
+            | Operation::Symlink { target, .. }
+            | Operation::Bind { target, .. }
+            | Operation::PrivateStore { target, .. } => Some(target.as_path()),
             _ => None,
         })
         .collect()
@@ -72,7 +73,8 @@ impl Walk<'_> {
             self.names += 1;
             let path = path.join(name);
             if entry.file_type() == FileType::Directory {
-                if depth < MAX_DEPTH {
+                // A private directory within another one is entered on its own.
+                if depth < MAX_DEPTH && !self.planned.contains(path.as_path()) {
                     self.descend(directory.as_fd(), name, &path, device, depth + 1);
                 }
             } else if !self.planned.contains(path.as_path()) {

@@ -24,6 +24,8 @@ pub(super) struct Bounds {
     /// Becomes readable when the control group has run out of memory. The kernel then ends one process of it, and the
     /// supervisor the others.
     out_of_memory: Option<OwnedFd>,
+    /// The root of the private store.
+    store: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Bounds {
         let group = make_cgroup(plan, facts)?;
         let out_of_memory = group.as_ref().map_or(Ok(None), Cgroup::out_of_memory_descriptor)?;
         let deadline = time.and_then(|time| started.checked_add(time));
-        Ok(Self { group: group.map(Group::Own), sampler: None, deadline, out_of_memory })
+        Ok(Self { group: group.map(Group::Own), sampler: None, deadline, out_of_memory, store: None })
     }
 
     /// The directory for `CLONE_INTO_CGROUP`.
@@ -83,6 +85,7 @@ impl Bounds {
         store: Option<OwnedFd>,
         init: Pid,
     ) -> Result<(), LimitError> {
+        self.store = store.as_ref().map(|store| store.try_clone()).transpose().map_err(copy_failed)?;
         let bounds = bounds_by(plan, LimitMechanism::Sampler);
         if bounds.is_empty() {
             return Ok(());
@@ -145,6 +148,12 @@ impl Bounds {
         Ok((limits::verdict(hits, None, signal), hits.processes))
     }
 
+    /// Whether the private store has no room left: then writes to it have failed.
+    pub(super) fn store_is_full(&self) -> bool {
+        let usage = self.store.as_ref().and_then(|store| rustix::fs::fstatvfs(store).ok());
+        usage.is_some_and(|usage| usage.f_bavail == 0 || usage.f_favail == 0)
+    }
+
     /// Removes the control group. A scope vanishes with its last process.
     pub(super) fn remove(self) -> Result<(), LimitError> {
         match self.group {
@@ -152,6 +161,10 @@ impl Bounds {
             Some(Group::Scope(_)) | None => Ok(()),
         }
     }
+}
+
+fn copy_failed(source: std::io::Error) -> LimitError {
+    LimitError::call("copy the descriptor of the private store", source)
 }
 
 fn make_cgroup(plan: &Plan, facts: &CgroupFacts) -> Result<Option<Cgroup>, LimitError> {
@@ -176,7 +189,7 @@ pub(super) fn bounds_by(plan: &Plan, wanted: LimitMechanism) -> Vec<Bound> {
         .collect()
 }
 
-/// The plan's private directories on the host, outermost only.
+/// The plan's private directories on the host, outermost only. Those of a command that has ended at once are gone already.
 fn private_directories(plan: &Plan) -> Result<Vec<OwnedFd>, LimitError> {
     let mut paths: Vec<&std::path::Path> = Vec::new();
     for step in &plan.steps {
@@ -187,8 +200,9 @@ fn private_directories(plan: &Plan) -> Result<Vec<OwnedFd>, LimitError> {
         }
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = |path: &&std::path::Path| {
-        rustix::fs::openat(CWD, *path, flags, Mode::empty()).map_err(|error| LimitError::group("open", *path, error))
+    let open = |path: &&std::path::Path| match rustix::fs::openat(CWD, *path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => None,
+        opened => Some(opened.map_err(|error| LimitError::group("open", *path, error))),
     };
-    paths.iter().map(open).collect()
+    paths.iter().filter_map(open).collect()
 }

@@ -409,6 +409,9 @@ impl<'a> Running<'a> {
             let attempt = Attempt::new(Area::Limits, "fork", "processes").suggestion("--processes N");
             self.parts.denials.record(attempt);
         }
+        if self.parts.bounds.store_is_full() {
+            self.record_limit(&Outcome::DiskLimit);
+        }
         if let Some(verdict) = self.verdict.take() {
             return Ok(verdict);
         }

@@ -31,7 +31,9 @@ enum Need {
     Read,
     Execute,
     Write,
-    /// Changing the directory that holds the name: making, removing, renaming.
+    /// Making a name that is not there yet.
+    Make,
+    /// Removing or replacing a name.
     Name,
     /// Writing what is there, or making it.
     WriteOrMake,
@@ -55,13 +57,13 @@ fn steps(request: &Request) -> Vec<Step<'_>> {
     match request {
         Request::Open { place, flags, .. } | Request::OpenHow { place, flags } => vec![open_step(place, *flags)],
         Request::Execute { subject: Subject::Place(place) } => vec![step(place, "execute", Need::Execute)],
-        Request::Make { place, .. } => vec![step(place, "create", Need::Name)],
+        Request::Make { place, .. } => vec![step(place, "create", Need::Make)],
         Request::Remove { place, .. } => vec![step(place, "delete", Need::Name)],
         Request::Rename { from, to, .. } => vec![step(from, "rename", Need::Name), step(to, "rename", Need::Name)],
         Request::Link { from: Subject::Place(from), to } => {
-            vec![step(from, "link", Need::Read), step(to, "create", Need::Name)]
+            vec![step(from, "link", Need::Read), step(to, "create", Need::Make)]
         }
-        Request::Link { from: Subject::Descriptor(_), to } => vec![step(to, "create", Need::Name)],
+        Request::Link { from: Subject::Descriptor(_), to } => vec![step(to, "create", Need::Make)],
         Request::Change { subject: Subject::Place(place), .. } | Request::ChangeNewer { place } => {
             vec![step(place, "change", Need::Write)]
         }
@@ -87,9 +89,11 @@ pub(super) fn open_word(flags: OFlags) -> &'static str {
 
 fn evaluate(context: &Context, rules: &FileRules, asker: &Asker<'_>, step: &Step<'_>) -> Option<Attempt> {
     let place = step.place;
-    let makes = matches!(step.kind, Need::Name | Need::WriteOrMake);
+    let makes = matches!(step.kind, Need::Make | Need::Name | Need::WriteOrMake);
     match walk::resolve(asker, place.at, &place.path, place.last) {
         Ok(Found { object: None, .. }) if !makes => hidden(context, asker, step),
+        // That it is there is what fails, as it would natively (EEXIST).
+        Ok(Found { object: Some(_), .. }) if step.kind == Need::Make => None,
         Ok(found) => {
             let path = found.path().ok()?;
             let target = found.object.filter(|_| step.kind != Need::Name).unwrap_or(found.parent);
@@ -106,7 +110,7 @@ fn refusal(context: &Context, rules: &FileRules, target: &OwnedFd, path: &Path, 
     let access = match need {
         Need::Read => Access::READ_OK,
         Need::Execute => Access::EXEC_OK,
-        Need::Write | Need::Name | Need::WriteOrMake => Access::WRITE_OK,
+        Need::Write | Need::Make | Need::Name | Need::WriteOrMake => Access::WRITE_OK,
     };
     if let Err(error) = accessat(CWD, walk::link_of(target.as_fd()), access, AtFlags::EACCESS) {
         return matches!(error, Errno::ACCESS | Errno::ROFS | Errno::PERM).then_some(error);
@@ -136,7 +140,9 @@ fn explain(rules: &FileRules, step: &Step<'_>, path: &Path, refused: Errno) -> O
         (_, Errno::ACCESS | Errno::PERM) if rules.may_write(path) => attempt.rule("permissions"),
         _ => {
             let open = if step.kind == Need::Write { path } else { path.parent().unwrap_or(path) };
-            attempt.rule("read-only").suggestion(option("--write", open))
+            let attempt = attempt.rule("read-only");
+            // The root directory is opened by no option.
+            if open.parent().is_none() { attempt } else { attempt.suggestion(option("--write", open)) }
         }
     })
 }
