@@ -216,31 +216,35 @@ pub const GROUPS: &[(&str, &[Technique])] = &[
 /// The page.
 #[must_use]
 pub fn page() -> String {
-    let mut page = String::from(
-        "# Ways out, and what stands in them\n\n\
-         Every way out of a sandbox that we know of, and the attacks of `tests/e2e` that try it. Each attack is made without a\n\
-         sandbox, where it has to succeed if ordinary permissions let it, and in one, where it has to fail and to leave an event:\n\
-         as root and as an ordinary user, in tiers `namespaces` and `landlock`. What tier `landlock` does not stop is listed at\n\
-         the end. This page is made from the attacks: `UPDATE_GOLDEN=1 cargo test -p e2e --test containment docs`.\n",
-    );
-    for (group, techniques) in GROUPS {
-        page += &format!("\n## {group}\n\n| | way out | attacks | |\n|---|---|---|---|\n");
-        for technique in *techniques {
-            let attacks = families::all().filter(|attack| attack.techniques.contains(&technique.number));
-            let attacks: Vec<String> = attacks.map(|attack| format!("`{}`", attack.name)).collect();
-            page += &format!(
-                "| {} | {} | {} | {} |\n",
-                technique.number,
-                technique.about,
-                attacks.join(" "),
-                technique.note
-            );
-        }
-    }
-    page += "\n## Attacks\n\n| attack | what it attempts | without a sandbox | trace | in tier `landlock` |\n|---|---|---|---|---|\n";
-    for attack in families::all() {
+    let groups = GROUPS.iter().map(|(group, techniques)| {
+        let rows: String = techniques.iter().map(row).collect();
+        format!("\n## {group}\n\n| | way out | attacks | |\n|---|---|---|---|\n{rows}")
+    });
+    let attacks = families::all().map(|attack| {
         let (native, trace, landlock) = (attack.native.words(), attack.trace.words(), attack.landlock.words());
-        page += &format!("| `{}` | {} | {native} | {trace} | {landlock} |\n", attack.name, attack.about);
-    }
-    page
+        format!("| `{}` | {} | {native} | {trace} | {landlock} |\n", attack.name, attack.about)
+    });
+    [HEAD.to_owned()].into_iter().chain(groups).chain([ATTACKS.to_owned()]).chain(attacks).collect()
+}
+
+const HEAD: &str = "\
+# Ways out, and what stands in them
+
+Every way out of a sandbox that we know of, and the attacks of `tests/e2e` that try it. Each attack is made without a
+sandbox, where it has to succeed if ordinary permissions let it, and in one, where it has to fail and to leave an event:
+as root and as an ordinary user, in tiers `namespaces` and `landlock`. What tier `landlock` does not stop is said in the
+last table. This page is made from the attacks: `UPDATE_GOLDEN=1 cargo test -p e2e --test containment docs`.
+";
+
+const ATTACKS: &str = "
+## Attacks
+
+| attack | what it attempts | without a sandbox | trace | in tier `landlock` |
+|---|---|---|---|---|
+";
+
+fn row(technique: &Technique) -> String {
+    let attacks = families::all().filter(|attack| attack.techniques.contains(&technique.number));
+    let attacks: Vec<String> = attacks.map(|attack| format!("`{}`", attack.name)).collect();
+    format!("| {} | {} | {} | {} |\n", technique.number, technique.about, attacks.join(" "), technique.note)
 }

@@ -26,15 +26,15 @@ pub const DATAGRAMS: &str = "run/dgram";
 pub fn serve(base: &Path) -> io::Result<()> {
     Scene::describe(base, "")?;
     let scene = Scene::open(&base.join("home/project"))?;
-    let mut facts = format!("pid={}\n", std::process::id());
+    let mut facts = vec![format!("pid={}\n", std::process::id())];
     sockets(&scene, &mut facts)?;
     let memory = format!("{CANARY} in memory").into_bytes().leak();
     let open = File::open(scene.outside().join("canary.txt"))?;
-    facts += &format!("address={}\nlength={}\nopen={}\n", memory.as_ptr() as usize, memory.len(), open.as_raw_fd());
+    facts.push(format!("address={}\nlength={}\nopen={}\n", memory.as_ptr() as usize, memory.len(), open.as_raw_fd()));
     put(&scene.in_tmp(), format!("{CANARY} in /tmp\n"))?;
     put(&posix_memory(&scene), format!("{CANARY} in shared memory\n"))?;
     let exchange = exchange(&scene, &mut facts)?;
-    Scene::describe(base, &facts)?;
+    Scene::describe(base, &facts.concat())?;
     let later = scene.workspace().join("later");
     thread::spawn(move || {
         // A file that appears only while something runs inside, where something inside made a directory for it.
@@ -45,7 +45,7 @@ pub fn serve(base: &Path) -> io::Result<()> {
             }
         }
     });
-    println!("ready");
+    io::stdout().write_all(b"ready\n")?;
     io::stdin().read_to_end(&mut Vec::new())?;
     put(&scene.outside().join("memory.txt"), &*memory)?;
     exchange.remove(&scene)
@@ -57,9 +57,9 @@ pub fn posix_memory(scene: &Scene) -> std::path::PathBuf {
     Path::new("/dev/shm").join(scene.word())
 }
 
-fn sockets(scene: &Scene, facts: &mut String) -> io::Result<()> {
+fn sockets(scene: &Scene, facts: &mut Vec<String>) -> io::Result<()> {
     let tcp = TcpListener::bind("127.0.0.1:0")?;
-    *facts += &format!("port={}\n", tcp.local_addr()?.port());
+    facts.push(format!("port={}\n", tcp.local_addr()?.port()));
     thread::spawn(move || tcp.incoming().flatten().for_each(|mut peer| drop(peer.write_all(CANARY.as_bytes()))));
     for name in SOCKETS {
         let path = scene.outside().join(name);
@@ -95,7 +95,7 @@ struct Exchange {
     key: Option<i64>,
 }
 
-fn exchange(scene: &Scene, facts: &mut String) -> io::Result<Exchange> {
+fn exchange(scene: &Scene, facts: &mut Vec<String>) -> io::Result<Exchange> {
     let segment = call(libc::SYS_shmget, &mut [Arg::Null, Arg::Number(4_096), Arg::Number(0o1600)])?;
     let segment = i32::try_from(segment).map_err(io::Error::other)?;
     sys::write_segment(segment, CANARY.as_bytes())?;
@@ -105,7 +105,7 @@ fn exchange(scene: &Scene, facts: &mut String) -> io::Result<Exchange> {
     message.extend(CANARY.as_bytes());
     let length = i64::try_from(CANARY.len()).map_err(io::Error::other)?;
     call(libc::SYS_msgsnd, &mut [Arg::Number(messages.into()), Arg::In(&message), Arg::Number(length), Arg::Null])?;
-    *facts += &format!("segment={segment}\nmessages={messages}\n");
+    facts.push(format!("segment={segment}\nmessages={messages}\n"));
     let name = queue_name(scene);
     let flags = i64::from(libc::O_CREAT | libc::O_RDWR);
     let queue =
@@ -129,7 +129,7 @@ const USER_KEYRING: i64 = -4;
 const SET_PERMISSIONS: i64 = 5;
 const UNLINK: i64 = 9;
 
-fn key(scene: &Scene, facts: &mut String) -> io::Result<i64> {
+fn key(scene: &Scene, facts: &mut Vec<String>) -> io::Result<i64> {
     let name = queue_name(scene);
     let length = i64::try_from(CANARY.len()).map_err(io::Error::other)?;
     let secret = Arg::In(CANARY.as_bytes());
@@ -138,7 +138,7 @@ fn key(scene: &Scene, facts: &mut String) -> io::Result<i64> {
         &mut [Arg::Text(c"user"), Arg::Text(&name), secret, Arg::Number(length), Arg::Number(USER_KEYRING)],
     )?;
     call(libc::SYS_keyctl, &mut [Arg::Number(SET_PERMISSIONS), Arg::Number(key), Arg::Number(0x3f3f_0000)])?;
-    *facts += &format!("key={key}\n");
+    facts.push(format!("key={key}\n"));
     Ok(key)
 }
 

@@ -102,7 +102,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |_| {
             let made: Vec<String> = FAMILIES
                 .iter()
-                .filter_map(|(name, words)| socket(*words).is_ok().then(|| (*name).to_owned()))
+                .filter(|(_, words)| socket(*words).is_ok())
+                .map(|(name, _)| (*name).to_owned())
                 .collect();
             if made.is_empty() { Err(Failed::refused("no such socket can be made")) } else { Ok(()) }
         },
