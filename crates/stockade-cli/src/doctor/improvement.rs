@@ -112,14 +112,20 @@ fn landlock(facts: &HostFacts) -> Option<Improvement> {
     })
 }
 
+/// First version with everything that the observer of system calls relies on.
+const OBSERVABLE: (u32, u32) = (5, 9);
+
 fn seccomp(facts: &HostFacts) -> Option<Improvement> {
-    (!facts.kernel.seccomp_notify).then(|| Improvement {
-        reason: format!(
-            "Kernel {} does not let a supervisor observe system calls (seccomp user notification, kernel 5.9 or newer): refused calls are not reported, and --trace does not work.",
-            facts.kernel.release
-        ),
-        commands: String::new(),
-    })
+    let release = &facts.kernel.release;
+    let reason = if facts.kernel.version < OBSERVABLE {
+        format!(
+            "Kernel {release} does not let a supervisor observe system calls (seccomp user notification, kernel 5.9 or newer), which every tier needs."
+        )
+    } else {
+        "This runs inside another sandbox, which observes system calls itself; the kernel lets only one of them do that. So runs here get tier landlock, refused calls do not become events, changes of protected files are found only afterwards, and neither --trace nor deny rules for parts of allowed directories work. Outside of that sandbox all of this works."
+            .to_owned()
+    };
+    (!facts.kernel.seccomp_notify).then(|| Improvement { reason, commands: String::new() })
 }
 
 fn cgroups(facts: &HostFacts, surroundings: &Surroundings) -> Option<Improvement> {
@@ -203,9 +209,11 @@ mod tests {
     #[test]
     fn kernels_and_control_groups_are_looked_at() {
         let mut old = facts();
-        old.kernel = KernelFacts { landlock_abi: 0, seccomp_notify: false, ..old.kernel };
+        old.kernel = KernelFacts { landlock_abi: 0, seccomp_notify: false, version: (5, 4), ..old.kernel };
         let reasons: Vec<_> = improvements(&old, &surroundings()).into_iter().map(|entry| entry.reason).collect();
         assert!(reasons[0].contains("5.13") && reasons[1].contains("5.9"), "{reasons:?}");
+        old.kernel = KernelFacts { landlock_abi: LANDLOCK_SCOPES, version: (6, 12), ..old.kernel };
+        assert!(only(&old, &surroundings()).reason.contains("inside another sandbox"));
         old.kernel = KernelFacts { landlock_abi: 5, seccomp_notify: true, ..old.kernel };
         assert!(only(&old, &surroundings()).reason.contains("6.12"));
 

@@ -39,13 +39,14 @@ pub fn probe(survey: &[PathBuf], home: &Path) -> Result<HostFacts, ProbeError> {
     let processors =
         rustix::thread::sched_getaffinity(None).map_err(|error| ProbeError::Processors(error.into()))?.count();
     let system = rustix::system::sysinfo();
+    let kernel = kernel();
     Ok(HostFacts {
         uid,
         gid: rustix::process::getegid().as_raw(),
         cpus: processors,
         memory: u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit)),
-        kernel: kernel(),
-        user_namespaces: user_namespaces(uid),
+        user_namespaces: user_namespaces(uid, kernel.seccomp_notify),
+        kernel,
         cgroups: super::cgroups(),
         paths: survey_paths(survey)?,
         protected: Vec::new(),
@@ -72,10 +73,11 @@ fn version_of(release: &str) -> (u32, u32) {
 }
 
 /// Whether user namespaces can be made. Where a filter is in force, which may refuse them, that is tried out; a security
-/// module may still refuse, which the launch finds out.
-fn user_namespaces(uid: u32) -> Availability {
+/// module may still refuse, which the launch finds out. Without a listener they are of no use, and to try would be an
+/// event of the sandbox around this one.
+fn user_namespaces(uid: u32, seccomp_notify: bool) -> Availability {
     match switches(uid) {
-        Availability::Available if crate::sys::seccomp::is_filtered() => tried_out(),
+        Availability::Available if seccomp_notify && crate::sys::seccomp::is_filtered() => tried_out(),
         found => found,
     }
 }

@@ -55,8 +55,8 @@ fn works(tier: Tier, facts: &HostFacts) -> Result<(), CompileError> {
 }
 
 /// Why nobody can be asked about system calls.
-const NO_LISTENER: &str = "seccomp filters with user notification do not work: another sandbox around this one has the only \
-                           listener that a process can have, or the kernel is older than Linux 5.9";
+const NO_LISTENER: &str = "another sandbox around this one has the only seccomp listener that a process can have, or the \
+                           kernel is older than Linux 5.9";
 
 /// The Landlock ABI that tier `landlock` relies on: ABI 3 is the first that refuses truncation, ABI 2 linking between
 /// directories (`landlock(7)`).
