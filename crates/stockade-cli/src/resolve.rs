@@ -1,7 +1,7 @@
 //! Turns what was typed and who called into a request: the paths are looked up here, once.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stockade::Request;
@@ -64,8 +64,8 @@ fn workspace(named: Option<&Path>, here: &Path) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// A path that was given with an option, absolute and without symbolic links in its directories. A link in the last
-/// component stays: the command looks for it by that name.
+/// A path that was given with an option, absolute and without `.` and `..`. Symbolic links stay: the compiler follows them,
+/// and refuses those of the workspace that lead out of it.
 ///
 /// # Errors
 /// When nothing is there, or its name is not Unicode.
@@ -74,12 +74,15 @@ pub(crate) fn option_path(option: &'static str, typed: &Path, here: &Path) -> Re
     if typed.starts_with("~") {
         return unicode(option, typed.to_owned());
     }
+    let mut absolute = PathBuf::new();
+    for component in here.join(typed).components() {
+        match component {
+            Component::ParentDir => drop(absolute.pop()),
+            Component::CurDir => {}
+            other => absolute.push(other),
+        }
+    }
     let failed = |source| Failure::OptionPath { option, path: typed.to_owned(), source };
-    let joined = here.join(typed);
-    let absolute = match (joined.parent(), joined.file_name()) {
-        (Some(parent), Some(name)) => std::fs::canonicalize(parent).map_err(failed)?.join(name),
-        _ => std::fs::canonicalize(&joined).map_err(failed)?,
-    };
     std::fs::symlink_metadata(&absolute).map_err(failed)?;
     unicode(option, absolute)
 }
@@ -129,6 +132,8 @@ mod tests {
         }
         assert_eq!(option_path("--read", "~/x".as_ref(), &here).expect("home"), "~/x");
         assert_eq!(option_path("--read", "/".as_ref(), &here).expect("root"), "/");
+        std::fs::create_dir(here.join("a/b/c")).expect("directory");
+        assert_eq!(option_path("--read", "a/link/c".as_ref(), &here).expect("below a link"), text("a/link/c"));
         assert!(matches!(option_path("--read", "none".as_ref(), &here), Err(Failure::OptionPath { .. })));
     }
 
