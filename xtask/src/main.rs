@@ -4,7 +4,10 @@ mod bench;
 mod budget;
 mod deny;
 mod dist;
+mod figures;
 mod fuzz;
+#[cfg(test)]
+mod invariants;
 mod machines;
 mod test;
 
@@ -21,14 +24,16 @@ fn main() -> ExitCode {
         ["bench", ref rest @ ..] => bench::run(rest),
         ["budget"] => budget::run(),
         ["deny"] => deny::run(),
+        ["figures", ref rest @ ..] => figures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["machines", ref rest @ ..] => machines::run(rest),
         ["test", ref rest @ ..] => test::run(rest),
         ["dist"] => dist::write("target/dist".as_ref()).map_err(Into::into),
         ["dist", directory] => dist::write(directory.as_ref()).map_err(Into::into),
         _ => {
-            let others = [test::USAGE, budget::USAGE, deny::USAGE, fuzz::USAGE, machines::USAGE, bench::USAGE];
-            eprint!("{USAGE}{}", others.concat());
+            let own = [test::USAGE, budget::USAGE, deny::USAGE, fuzz::USAGE];
+            let others = [own.concat().as_str(), machines::USAGE, bench::USAGE, figures::USAGE].concat();
+            eprint!("{USAGE}{others}");
             return ExitCode::FAILURE;
         }
     };

@@ -48,6 +48,10 @@ impl fmt::Display for Counts {
 }
 
 fn summary(line: &str) -> Option<(u64, u64)> {
+    // An indented one belongs to something of which the step itself gives the sum.
+    if line.starts_with(char::is_whitespace) {
+        return None;
+    }
     let rest = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")).map_or(line, |(_, rest)| rest);
     let words: Vec<&str> = rest.split([' ', ',', ';', '.']).filter(|word| !word.is_empty()).collect();
     match words[..] {

@@ -17,7 +17,8 @@ pub(super) struct Step {
     pub(super) about: &'static str,
     /// Programs that it needs, by the names in `needs.txt`.
     pub(super) needs: &'static [&'static str],
-    /// Its commands, carried out in turn. `xtask` is this program.
+    /// Its commands, carried out in turn: words between spaces, variables first. `xtask` is this program, and `RELEASE` the
+    /// directory of the release build.
     commands: &'static [&'static str],
     /// How long each command may take, in minutes; one that hangs fails.
     minutes: u32,
@@ -71,21 +72,31 @@ pub(super) const STEPS: &[Step] = &[
         name: "demo",
         about: "the example of untrusted code, in a sandbox and natively",
         needs: &["git", "perl", "setsid"],
-        commands: &["sh examples/untrusted/run.sh", "sh examples/untrusted/run.sh --native"],
+        commands: &[
+            "STOCKADE_BIN=RELEASE/stockade sh examples/untrusted/run.sh",
+            "sh examples/untrusted/run.sh --native",
+        ],
         minutes: 3,
     },
     Step {
         name: "containment",
         about: "every attack, natively and in a sandbox, as root and as an ordinary user, in both tiers",
         needs: &["git", "timeout"],
-        commands: &["cargo test --quiet --locked --package e2e --test containment"],
+        commands: &["STOCKADE_BIN=RELEASE/stockade cargo test --quiet --locked --package e2e --test containment"],
         minutes: 20,
+    },
+    Step {
+        name: "faults",
+        about: "operations that fail, supervisors that are killed, bad input: nothing stays",
+        needs: &["git"],
+        commands: &["cargo test --quiet --locked --package e2e --test faults"],
+        minutes: 15,
     },
     Step {
         name: "real",
         about: "real work with equal results natively and in a sandbox",
         needs: &["git", "gcc", "make", "python3", "pip3", "npm"],
-        commands: &["cargo test --quiet --locked --package e2e --test real"],
+        commands: &["STOCKADE_BIN=RELEASE/stockade cargo test --quiet --locked --package e2e --test real"],
         minutes: 20,
     },
     Step {
@@ -134,8 +145,10 @@ pub(super) fn run(step: &Step, place: &Place<'_>) -> Result<(Counts, Option<Stri
 
 fn carry_out(command: &str, step: &Step, place: &Place<'_>, log: &File) -> Result<bool, Failure> {
     let release = place.target.join("release");
-    let mut words = command.split(' ').map(|word| word.replace("RELEASE", &release.to_string_lossy()));
-    let program = match words.next().unwrap_or_default().as_str() {
+    let words = command.split_whitespace().map(|word| word.replace("RELEASE", &release.to_string_lossy()));
+    let (variables, words): (Vec<String>, Vec<String>) = words.partition(|word| word.starts_with("STOCKADE_BIN="));
+    let (program, arguments) = words.split_first().ok_or("a step has an empty command")?;
+    let program = match program.as_str() {
         "xtask" => std::env::current_exe()?,
         "cargo" => std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()).into(),
         other => other.into(),
@@ -143,18 +156,15 @@ fn carry_out(command: &str, step: &Step, place: &Place<'_>, log: &File) -> Resul
     let mut run = Command::new("timeout");
     run.args(["--kill-after=10", &format!("{}m", step.minutes)])
         .arg(program)
-        .args(words)
+        .args(arguments)
         .current_dir(place.repository)
         .env("CARGO_TARGET_DIR", &place.target)
         .env("CARGO_TERM_COLOR", "never")
+        .env_remove("STOCKADE_BIN")
+        .envs(variables.iter().filter_map(|variable| variable.split_once('=')))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log.try_clone()?);
-    // Before it is built, there is none to use.
-    let stockade = release.join("stockade");
-    if stockade.exists() {
-        run.env("STOCKADE_BIN", stockade);
-    }
     Ok(run.status().map_err(|error| format!("cannot run `timeout {command}`: {error}"))?.success())
 }
 
