@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use stockade_spec::HostFacts;
-use stockade_spec::facts::{Availability, GitIdentity, KernelFacts, Obstacle, PathFact};
+use stockade_spec::facts::{Availability, CgroupFacts, GitIdentity, KernelFacts, Obstacle, PathFact};
 use thiserror::Error;
 
 use super::git_identity;
@@ -46,12 +46,18 @@ pub fn probe(survey: &[PathBuf], home: &Path) -> Result<HostFacts, ProbeError> {
         cpus: processors,
         memory: u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit)),
         user_namespaces: user_namespaces(uid, kernel.seccomp_notify),
+        cgroups: cgroups(kernel.seccomp_notify),
         kernel,
-        cgroups: super::cgroups(),
         paths: survey_paths(survey)?,
         protected: Vec::new(),
         git_identity: identity(home),
     })
+}
+
+/// Where control groups can be made. A sandbox around this process that takes the listener keeps what its files rules
+/// refuse from `access(2)`, and no process may leave the group that such a sandbox has put it into.
+fn cgroups(seccomp_notify: bool) -> CgroupFacts {
+    if seccomp_notify { super::cgroups() } else { CgroupFacts::default() }
 }
 
 fn kernel() -> KernelFacts {

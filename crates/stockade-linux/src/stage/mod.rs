@@ -144,8 +144,11 @@ impl<'p> Stage<'p> {
         self.wait_to_proceed();
         let command = Command::prepare(&self.plan.command)?;
         crate::sys::title::erase_arguments()?;
-        // Nothing inside may look into init, whose memory is a copy of the supervisor's.
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        // Nothing inside may look into init, whose memory is a copy of the supervisor's. In tier `landlock` the domain sees to
+        // that, and another sandbox around this one has to be able to read the paths that init opens.
+        if self.plan.tier == stockade_spec::Tier::Namespaces {
+            rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        }
         let children = Signals::block(&[libc::SIGCHLD])?;
         let stdio = self.stdio.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         let streams = Streams::open(stdio)?;
