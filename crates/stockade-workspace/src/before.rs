@@ -16,6 +16,7 @@ use crate::directory;
 use crate::error::ScanError;
 use crate::identity::{Identity, Known, find};
 use crate::listing::{self, Hit, Protector};
+use crate::originals::{Gathered, Originals};
 use crate::walk::{self, Visitor, to_path};
 use crate::{git, git_config, os_text};
 
@@ -45,6 +46,9 @@ pub struct Before {
     /// Paths that a git configuration names and that are not there.
     #[serde(with = "os_text::list")]
     pub(crate) absent: Vec<PathBuf>,
+    /// The entries themselves. A run whose supervisor was killed has lost them.
+    #[serde(skip)]
+    pub(crate) originals: Originals,
 }
 
 /// Finds the protected files and directories of a workspace: absolute paths, in order; where a directory is protected, it
@@ -63,6 +67,7 @@ struct Collector {
     parents: BTreeMap<Vec<u8>, Identity>,
     /// Paths that git configurations name.
     references: BTreeSet<PathBuf>,
+    originals: Gathered,
 }
 
 impl Visitor for Collector {
@@ -71,13 +76,15 @@ impl Visitor for Collector {
         self.parents.insert(path.to_vec(), Identity::of(&directory::own_status(dir).map_err(error)?));
         for hit in hits {
             let whole = directory::join(path, hit.name.as_bytes());
-            // Git removes it along with its worktree; one that leads elsewhere is found by its content at the end.
-            if hit.protector == Protector::Git && hit.is_commondir() && git::is_harmless(dir, path, &hit.name, hit.kind)
-            {
+            // Git removes it in ordinary work; one that leads elsewhere or runs something is found at the end.
+            if hit.is_passing() && git::is_harmless(dir, path, &hit.name, hit.kind) {
                 continue;
             }
             match directory::status(dir, &hit.name) {
-                Ok(status) => self.entries.insert(whole, Identity::of(&status)),
+                Ok(status) => {
+                    self.originals.hold(dir, &hit.name, &whole, &status);
+                    self.entries.insert(whole, Identity::of(&status));
+                }
                 Err(Errno::NOENT) => continue,
                 Err(source) => return Err(ScanError::Read { path: to_path(&whole), source }),
             };
@@ -142,6 +149,7 @@ impl Before {
             parents: found.parents.into_iter().map(known).collect(),
             contents: None,
             absent,
+            originals: found.originals.finish(),
         })
     }
 
@@ -199,11 +207,18 @@ impl Collector {
             if covered || workspace.join(&path) == workspace || self.entries.len() >= MAX_PROTECTED {
                 continue;
             }
-            match look_up(root, path.as_os_str().as_bytes()) {
-                Some(identity) => {
-                    self.entries.insert(path.into_os_string().into_encoded_bytes(), identity);
+            let bytes = path.as_os_str().as_bytes();
+            let (parents, name) = directory::split(bytes);
+            let found = directory::open_below(root, parents).and_then(|dir| {
+                let name = directory::c_name(name)?;
+                Ok((directory::status(dir.as_fd(), &name)?, dir, name))
+            });
+            match found {
+                Ok((status, dir, name)) => {
+                    self.originals.hold(dir.as_fd(), &name, bytes, &status);
+                    self.entries.insert(bytes.to_vec(), Identity::of(&status));
                 }
-                None => absent.push(path),
+                Err(_) => absent.push(path),
             }
         }
         absent

@@ -84,6 +84,14 @@ pub enum QuarantineError {
         /// The system's reason.
         source: Errno,
     },
+    /// What was there at the start could not be written again, once what had taken its place was put away.
+    #[error("cannot put back `{path}` as it was when the run started: {source}; restore it from your own copy")]
+    PutBack {
+        /// The path, relative to the workspace.
+        path: PathBuf,
+        /// The system's reason.
+        source: Errno,
+    },
     /// The record of what is kept cannot be written or read.
     #[error("cannot {operation} the quarantine's record `{path}`: {source}")]
     Record {

@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::directory;
 use crate::git_config;
+use crate::git_state;
 use crate::listing;
 use crate::walk;
 
@@ -62,6 +63,9 @@ pub(crate) fn is_harmless(dir: BorrowedFd<'_>, path: &[u8], name: &CStr, kind: F
             read(dir, name).is_some_and(|text| git_config::is_harmless(&text, &walk::to_path(path)))
         }
         (FileType::RegularFile, b"commondir") => read(dir, name).is_some_and(|text| text.trim_end() == "../.."),
+        (FileType::RegularFile, name_bytes) if git_state::is_name(name_bytes) => {
+            read(dir, name).is_some_and(|text| git_state::is_harmless(name_bytes, &text))
+        }
         _ => false,
     }
 }
@@ -77,7 +81,7 @@ fn only_samples(dir: BorrowedFd<'_>, name: &CStr) -> bool {
     read.is_ok() && samples
 }
 
-/// A small regular file as text; `None` where it is anything else.
+/// A small regular file as text, with a mark for each byte that is none; `None` where it is anything else.
 pub(crate) fn read(dir: BorrowedFd<'_>, name: &CStr) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::openat(dir, name, flags, Mode::empty()).ok()?;
@@ -85,7 +89,7 @@ pub(crate) fn read(dir: BorrowedFd<'_>, name: &CStr) -> Option<String> {
     if FileType::from_raw_mode(status.stx_mode.into()) != FileType::RegularFile || status.stx_size > MAX_READ {
         return None;
     }
-    let mut text = String::new();
-    std::fs::File::from(file).take(MAX_READ).read_to_string(&mut text).ok()?;
-    Some(text)
+    let mut text = Vec::new();
+    std::fs::File::from(file).take(MAX_READ).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }

@@ -5,59 +5,102 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// Settings that git writes by itself and that run nothing, as `section.key`. A name between the two may be anything.
+/// Settings that run nothing, as `section.key`: those that git writes by itself, and those that people set most. A name
+/// between the two may be anything.
 const HARMLESS: &[&str] = &[
-    "core.repositoryformatversion",
-    "core.filemode",
+    "branch.autosetupmerge",
+    "branch.autosetuprebase",
+    "branch.description",
+    "branch.merge",
+    "branch.rebase",
+    "color.ui",
+    "core.abbrev",
+    "core.autocrlf",
     "core.bare",
-    "core.logallrefupdates",
+    "core.eol",
+    "core.filemode",
     "core.ignorecase",
+    "core.logallrefupdates",
     "core.precomposeunicode",
+    "core.quotepath",
+    "core.repositoryformatversion",
+    "core.safecrlf",
+    "core.sparsecheckout",
+    "core.sparsecheckoutcone",
     "core.symlinks",
+    "diff.algorithm",
     "extensions.objectformat",
     "extensions.refstorage",
     "extensions.worktreeconfig",
-    "remote.fetch",
-    "branch.remote",
-    "branch.merge",
-    "branch.rebase",
-    "user.name",
-    "user.email",
+    "fetch.prune",
+    "gc.auto",
     "init.defaultbranch",
+    "merge.conflictstyle",
+    "pull.ff",
+    "pull.rebase",
+    "push.autosetupremote",
+    "push.default",
+    "rebase.autosquash",
+    "rebase.autostash",
+    "remote.fetch",
+    "remote.tagopt",
+    "rerere.enabled",
     "submodule.active",
+    "user.email",
+    "user.name",
 ];
 
-/// Settings whose value is an address: harmless unless it names a helper program (`ext::…`) or looks like an option.
-const ADDRESSES: &[&str] = &["remote.url", "submodule.url"];
+/// Settings whose value is an address, or may be one: harmless unless it names a helper program (`ext::…`), looks like an
+/// option, or is written so that it may be either.
+const ADDRESSES: &[&str] =
+    &["branch.pushremote", "branch.remote", "remote.pushdefault", "remote.pushurl", "remote.url", "submodule.url"];
 
+#[derive(PartialEq, Eq)]
 struct Setting<'t> {
     /// `section.key`, lower case, without what stands between.
     name: String,
+    /// The section as it is written.
+    section: &'t str,
     value: &'t str,
 }
 
 /// Whether no setting in the text can make git run anything, read further configuration, or write outside the workspace.
 /// `own` is the directory of the text, relative to the workspace.
 pub(crate) fn is_harmless(text: &str, own: &Path) -> bool {
-    let mut section = String::new();
-    text.lines().all(|line| match setting(line, &mut section) {
-        Ok(Some(setting)) if ADDRESSES.contains(&setting.name.as_str()) => {
-            !setting.value.contains("::") && !setting.value.starts_with(['-', '!'])
+    adds_nothing(text, "", own)
+}
+
+/// Whether every setting in the text is harmless or was in the text before.
+pub(crate) fn adds_nothing(text: &str, before: &str, own: &Path) -> bool {
+    let Some(settings) = all(text).collect::<Option<Vec<_>>>() else { return false };
+    let before: Vec<_> = all(before).flatten().collect();
+    settings.iter().all(|setting| setting.is_harmless(own) || before.contains(setting))
+}
+
+/// All settings as `section.key` and value, in order; `None` where the text is not entirely of the plain form.
+pub(crate) fn settings(text: &str) -> Option<Vec<(String, &str)>> {
+    all(text).map(|setting| setting.map(|setting| (setting.name, setting.value))).collect()
+}
+
+impl Setting<'_> {
+    fn is_harmless(&self, own: &Path) -> bool {
+        let name = self.name.as_str();
+        if ADDRESSES.contains(&name) {
+            return !self.value.contains("::")
+                && !self.value.contains(['"', '\\'])
+                && !self.value.starts_with(['-', '!']);
         }
         // A submodule's repository names its working tree so. One elsewhere would be written to by a checkout.
-        Ok(Some(setting)) if setting.name == "core.worktree" => {
-            !setting.value.contains(['"', '~', '\\']) && normal(&own.join(setting.value)).is_some()
+        if name == "core.worktree" {
+            return !self.value.contains(['"', '~', '\\']) && normal(&own.join(self.value)).is_some();
         }
-        Ok(Some(setting)) => HARMLESS.contains(&setting.name.as_str()),
-        Ok(None) => true,
-        Err(Unclear) => false,
-    })
+        HARMLESS.contains(&name)
+    }
 }
 
 /// The paths that the text names as further configuration or as a directory of hooks.
 pub(crate) fn references(text: &str) -> Vec<PathBuf> {
-    let mut section = String::new();
-    let settings = text.lines().filter_map(|line| setting(line, &mut section).ok().flatten());
+    let settings = all(text).flatten();
     let named = settings
         .filter(|setting| matches!(setting.name.as_str(), "include.path" | "includeif.path" | "core.hookspath"));
     named.map(|setting| PathBuf::from(setting.value.trim_matches('"'))).take(64).collect()
@@ -81,14 +124,23 @@ pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
     (!clean.as_os_str().is_empty()).then_some(clean)
 }
 
+/// The settings line by line; `None` for a line that is not understood.
+fn all(text: &str) -> impl Iterator<Item = Option<Setting<'_>>> {
+    let mut section = "";
+    text.lines().filter_map(move |line| match setting(line, &mut section) {
+        Ok(None) => None,
+        Ok(Some(setting)) => Some(Some(setting)),
+        Err(Unclear) => Some(None),
+    })
+}
+
 struct Unclear;
 
-fn setting<'t>(line: &'t str, section: &mut String) -> Result<Option<Setting<'t>>, Unclear> {
+fn setting<'t>(line: &'t str, section: &mut &'t str) -> Result<Option<Setting<'t>>, Unclear> {
     let mut line = line.trim();
     if let Some(rest) = line.strip_prefix('[') {
-        let (header, after) = rest.rsplit_once(']').ok_or(Unclear)?;
-        let name = header.split([' ', '.', '\t', '"']).next().unwrap_or("");
-        *section = name.to_ascii_lowercase();
+        let (header, after) = header(rest).ok_or(Unclear)?;
+        *section = header;
         line = after.trim();
     }
     if line.is_empty() || line.starts_with(['#', ';']) {
@@ -102,7 +154,29 @@ fn setting<'t>(line: &'t str, section: &mut String) -> Result<Option<Setting<'t>
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(Unclear);
     }
-    Ok(Some(Setting { name: format!("{section}.{}", key.to_ascii_lowercase()), value: value.trim() }))
+    let first = section.split(['.', ' ', '\t']).next().unwrap_or("");
+    let name = format!("{first}.{key}").to_ascii_lowercase();
+    Ok(Some(Setting { name, section, value: value.trim() }))
+}
+
+/// Splits what follows a `[` into the section and what comes after it, at the bracket where git ends it
+/// (`get_base_var` and `get_extended_base_var` in its `config.c`).
+fn header(text: &str) -> Option<(&str, &str)> {
+    let plain = text.find(|byte: char| !byte.is_ascii_alphanumeric() && byte != '-' && byte != '.')?;
+    let rest = text[plain..].trim_start_matches([' ', '\t']);
+    let end = if let Some(quoted) = rest.strip_prefix('"').filter(|_| rest.len() < text.len() - plain) {
+        let mut escaped = false;
+        let close = quoted.find(|byte: char| {
+            let ends = byte == '"' && !escaped;
+            escaped = byte == '\\' && !escaped;
+            ends
+        })?;
+        text.len() - quoted.len() + close + 1
+    } else {
+        plain
+    };
+    let after = text[end..].strip_prefix(']')?;
+    Some((&text[..end], after))
 }
 
 #[cfg(test)]
@@ -128,6 +202,61 @@ mod tests {
             "[core]\n\tfsmonitor = ./x\n",
             "[CORE]\nhooksPath=evil",
             "[core] fsmonitor = ./x",
+            "[core] fsmonitor = ./x ;]",
+            "[core]fsmonitor=./x #]",
+            "[core] [alias] x = !y",
+            "[core \"a\\\"]\"] fsmonitor = x",
+            "[core] attributesFile = x",
+            "[core] editor = x",
+            "[core] askPass = x",
+            "[core] gitProxy = x",
+            "[core] sshCommand = x",
+            "[core] pager = x",
+            "[core] alternateRefsCommand = x",
+            "[core] excludesFile = x",
+            "[pager] log = x",
+            "[sequence] editor = x",
+            "[interactive] diffFilter = x",
+            "[gpg] program = x",
+            "[gpg \"ssh\"] defaultKeyCommand = x",
+            "[user] signingKey = x",
+            "[credential] helper = !x",
+            "[credential \"https://a\"] helper = x",
+            "[filter \"x\"]\nsmudge = x\n",
+            "[filter \"x\"]\nprocess = x\n",
+            "[diff] external = x",
+            "[diff \"x\"] textconv = x",
+            "[diff \"x\"] command = x",
+            "[merge \"x\"] driver = x",
+            "[merge] tool = x",
+            "[mergetool \"x\"] cmd = x",
+            "[difftool \"x\"] path = x",
+            "[browser \"x\"] cmd = x",
+            "[man \"x\"] cmd = x",
+            "[web] browser = x",
+            "[instaweb] httpd = x",
+            "[remote \"o\"] receivepack = x",
+            "[remote \"o\"] vcs = x",
+            "[remote \"o\"] proxy = x",
+            "[remote \"o\"] url = ext:\":\"sh",
+            "[remote \"o\"] pushurl = ext::sh",
+            "[branch \"m\"] remote = ext::sh",
+            "[protocol \"ext\"] allow = always",
+            "[protocol] allow = always",
+            "[uploadpack] packObjectsHook = x",
+            "[receive] procReceiveRefs = x",
+            "[init] templateDir = x",
+            "[url \"ext::sh\"] insteadOf = https:",
+            "[url \"x\"] pushInsteadOf = https:",
+            "[trailer \"x\"] command = x",
+            "[tar \"x\"] command = x",
+            "[sendemail] smtpServer = ./x",
+            "[lfs \"customtransfer.x\"] path = x",
+            "[safe] directory = *",
+            "[http] proxy = x",
+            "[fsck] skipList = x",
+            "[hook \"x\"] command = x",
+            "[foo] bar = baz",
             "[core]\nbare = false\\\n\n",
             "[alias]\n\tst = !sh\n",
             "[include]\npath = x\n",
@@ -145,6 +274,31 @@ mod tests {
         ] {
             assert!(!is_harmless(text, Path::new("a/.git/modules/m")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_section_ends_where_git_ends_it() {
+        for (text, expected) in [
+            ("core] bare = a]", Some(("core", " bare = a]"))),
+            ("remote \"a]b\\\"]\"] x", Some(("remote \"a]b\\\"]\"", " x"))),
+            ("remote.origin]", Some(("remote.origin", ""))),
+            ("remote\"x\"]", None),
+            ("remote \"x\" ]", None),
+            ("remote x]", None),
+            ("remote", None),
+        ] {
+            assert_eq!(header(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_there_adds_nothing() {
+        let before = "[alias]\n\tst = !sh\n[remote \"a\"]\n\tproxy = x\n";
+        let own = Path::new(".git");
+        assert!(adds_nothing("[user]\n\tname = x\n[alias]\n\tst = !sh\n", before, own));
+        assert!(!adds_nothing("[alias]\n\tst = !evil\n", before, own));
+        assert!(!adds_nothing("[remote \"b\"]\n\tproxy = x\n", before, own));
+        assert!(!adds_nothing("[core]\n\tst = !sh\n", before, own));
     }
 
     #[test]

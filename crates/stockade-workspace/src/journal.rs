@@ -94,7 +94,11 @@ impl Journal {
         let patterns = rules.globs().iter().map(|glob| glob.as_str()).collect();
         let written = Written { version: VERSION, id: quarantine.id(), patterns, options: *options, before };
         let text = serde_json::to_vec(&written).map_err(|error| failed("write", error.into()))?;
-        file.write_all(&text).map_err(|source| failed("write", source))?;
+        if let Err(source) = file.write_all(&text) {
+            // Where the disk is full, what was written of it is only in the way; if it cannot be removed, the next start does.
+            drop(rustix::fs::unlinkat(&directory, &name, AtFlags::empty()).map_err(std::io::Error::from));
+            return Err(failed("write", source));
+        }
         Ok(Self { _file: file, directory, name, path })
     }
 

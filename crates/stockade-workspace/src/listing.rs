@@ -11,6 +11,7 @@ use stockade_spec::glob::Cursor;
 
 use crate::directory;
 use crate::git::{self, Shape};
+use crate::git_state;
 
 /// Bytes of directory entries fetched by one system call.
 const BUFFER: usize = 32 << 10;
@@ -35,9 +36,11 @@ pub(crate) struct Hit {
 }
 
 impl Hit {
-    /// Whether it is what leads git from a worktree to its repository.
-    pub(crate) fn is_commondir(&self) -> bool {
-        self.name.as_bytes() == b"commondir"
+    /// Whether it is one of those that git's ordinary work makes and removes: what leads from a worktree to its repository,
+    /// and what git is in the midst of.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.protector == Protector::Git
+            && (self.name.as_bytes() == b"commondir" || git_state::is_name(self.name.as_bytes()))
     }
 }
 
@@ -79,11 +82,23 @@ pub(crate) fn each<E: From<Errno>>(
     Ok(())
 }
 
+/// The names in a directory that git would obey if it is one in which git keeps what it is in the midst of.
+fn state_files(dir: BorrowedFd<'_>, path: &[u8]) -> &'static [&'static [u8]] {
+    let Some(files) = git_state::files(directory::split(path).1) else { return &[] };
+    if directory::status(dir, c"../HEAD").is_ok() { files } else { &[] }
+}
+
 impl Listing {
-    /// Reads an open directory in which the rules stand at `cursor`. `file` sees every regular file.
-    pub(crate) fn read(dir: BorrowedFd<'_>, cursor: &Cursor<'_>, mut file: impl FnMut(&CStr)) -> Result<Self, Errno> {
+    /// Reads an open directory of this path, in which the rules stand at `cursor`. `file` sees every regular file.
+    pub(crate) fn read(
+        dir: BorrowedFd<'_>,
+        path: &[u8],
+        cursor: &Cursor<'_>,
+        mut file: impl FnMut(&CStr),
+    ) -> Result<Self, Errno> {
         let mut listing = Self::default();
         let mut shape = Shape::default();
+        let state = state_files(dir, path);
         each(dir, |name, kind| {
             listing.entries += 1;
             shape.note(name.to_bytes());
@@ -95,6 +110,8 @@ impl Listing {
             if let Some(rule) = cursor.matches(text).or_else(link) {
                 let protector = Protector::Rule(rule);
                 listing.hits.push(Hit { name: name.to_owned(), kind, protector, in_git: false });
+            } else if state.iter().any(|known| known.eq_ignore_ascii_case(name.to_bytes())) {
+                listing.hits.push(Hit { name: name.to_owned(), kind, protector: Protector::Git, in_git: true });
             } else if kind == FileType::Directory {
                 listing.subdirectories.extend_from_slice(name.to_bytes_with_nul());
             }

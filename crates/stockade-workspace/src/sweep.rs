@@ -16,7 +16,9 @@ use crate::error::{QuarantineError, ScanError};
 use crate::git;
 use crate::identity::{self, Identity};
 use crate::listing::Hit;
+use crate::originals;
 use crate::quarantine::{Catch, Quarantine, Reason};
+use crate::replaced::{self, Place};
 use crate::swept::{Failure, Finding, Hold, Options, Swept};
 use crate::walk::{self, Visitor, to_path};
 
@@ -70,7 +72,7 @@ impl<'a> Sweeper<'a> {
         self.references(root.as_fd());
         self.contents(root.as_fd())?;
         result?;
-        self.removed(root.as_fd());
+        self.unseen(root.as_fd());
         Ok(())
     }
 
@@ -86,7 +88,10 @@ impl<'a> Sweeper<'a> {
             self.seen.insert(path.to_vec());
         }
         let reason = match known {
-            Some(known) => self.difference(known, &identity, parent, path),
+            Some(known) => {
+                let place = Place { dir, name: &hit.name, path, in_git: hit.in_git };
+                self.difference(known, &identity, parent, &place)
+            }
             None if hit.in_git && git::is_harmless(dir, directory::split(path).0, &hit.name, identity.kind()) => None,
             None if self.is_moved(&identity) => None,
             None => Some(Reason::Appeared),
@@ -98,18 +103,26 @@ impl<'a> Sweeper<'a> {
     }
 
     /// Why a file that was there must be put away, if it must.
-    fn difference(&self, known: &Identity, now: &Identity, parent: Option<&Identity>, path: &[u8]) -> Option<Reason> {
-        let above = self.before.parent(&to_path(directory::split(path).0));
+    fn difference(
+        &self,
+        known: &Identity,
+        now: &Identity,
+        parent: Option<&Identity>,
+        place: &Place<'_>,
+    ) -> Option<Reason> {
+        let above = self.before.parent(&to_path(directory::split(place.path).0));
         let swapped = above.zip(parent).is_some_and(|(then, now)| !then.is_same_file(now));
         let is_directory = now.kind() == FileType::Directory;
         match self.options.hold {
-            _ if swapped || now.kind() != known.kind() => Some(Reason::Replaced),
-            // A person's own editor replaces files by renaming a new one over them, but never directories.
-            Hold::ReadOnly if is_directory && !known.is_same_file(now) => Some(Reason::Replaced),
+            _ if now.kind() != known.kind() => Some(Reason::Replaced),
+            // Whoever put it there, the hold did not come with it.
+            Hold::ReadOnly if swapped || !known.is_same_file(now) => {
+                let is_harmless = replaced::is_harmless(&self.before.originals, place, now.kind());
+                (!is_harmless).then_some(Reason::Replaced)
+            }
             Hold::ReadOnly if is_directory || known.links == 1 || known.changed == now.changed => None,
-            Hold::ReadOnly if known.is_same_file(now) => Some(Reason::ChangedThroughLink),
-            Hold::ReadOnly => None,
-            Hold::Open if !known.is_same_file(now) => Some(Reason::Replaced),
+            Hold::ReadOnly => Some(Reason::ChangedThroughLink),
+            Hold::Open if swapped || !known.is_same_file(now) => Some(Reason::Replaced),
             Hold::Open if is_directory => None,
             Hold::Open => (known.changed != now.changed).then_some(Reason::Changed),
         }
@@ -124,14 +137,30 @@ impl<'a> Sweeper<'a> {
         let path = to_path(catch.path);
         match self.quarantine.take(catch) {
             Ok(Some(kept)) => {
+                let put_back = self.put_back(catch);
                 let (rule, reason, mode) = (catch.rule.to_owned(), catch.reason, catch.identity.mode);
-                self.note(Finding::PutAway { path: path.clone(), rule, reason, mode, kept });
+                self.note(Finding::PutAway { path: path.clone(), rule, reason, mode, kept, put_back });
             }
             Ok(None) => {}
             Err(error) => self.fail(Failure { path: path.clone(), error }),
         }
         if let Some(error) = self.quarantine.take_unrecorded() {
             self.fail(Failure { path, error });
+        }
+    }
+
+    /// Writes a file as it was at the start to the place of what was put away. Whether it did.
+    fn put_back(&mut self, catch: &Catch<'_>) -> bool {
+        let path = to_path(catch.path);
+        let (Hold::ReadOnly, Some(known)) = (self.options.hold, self.before.find(&path)) else { return false };
+        let Some(content) = self.before.originals.content(catch.path) else { return false };
+        let name = directory::c_name(directory::split(catch.path).1);
+        match name.and_then(|name| originals::put_back(catch.dir, &name, &content, known.mode)) {
+            Ok(put_back) => put_back,
+            Err(source) => {
+                self.fail(Failure { path: path.clone(), error: QuarantineError::PutBack { path, source } });
+                false
+            }
         }
     }
 
@@ -175,12 +204,27 @@ impl<'a> Sweeper<'a> {
     }
 
     /// Reports what was there and is not any more. A path that no rule leads to, because a git configuration named it, is
-    /// looked up.
-    fn removed(&mut self, root: BorrowedFd<'_>) {
+    /// looked up, and judged where something else lies there.
+    fn unseen(&mut self, root: BorrowedFd<'_>) {
         for known in &self.before.entries {
             let path = known.path.as_os_str().as_bytes();
-            if !self.seen.contains(path) && before::look_up(root, path).is_none() {
+            if self.seen.contains(path) {
+                continue;
+            }
+            let (parents, name) = directory::split(path);
+            let dir = directory::open_below(root, parents);
+            let found = dir.and_then(|dir| {
+                let name = directory::c_name(name)?;
+                Ok((Identity::of(&directory::status(dir.as_fd(), &name)?), dir, name))
+            });
+            let Ok((now, dir, name)) = found else {
                 self.note(Finding::Removed { path: known.path.clone() });
+                continue;
+            };
+            let place = Place { dir: dir.as_fd(), name: &name, path, in_git: false };
+            if let Some(reason) = self.difference(&known.identity, &now, None, &place) {
+                let rule = REFERENCE_RULE;
+                self.put_away(&Catch { dir: dir.as_fd(), path, identity: now, rule, reason });
             }
         }
     }

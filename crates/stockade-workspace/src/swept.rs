@@ -11,7 +11,9 @@ use crate::quarantine::{Kept, Reason};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hold {
-    /// Held read-only: whoever changed one was not the run, unless the file has another name outside.
+    /// Held read-only: whoever changed one was not the run, unless the file has another name outside. Something else in
+    /// its place is not trusted, for with the file its hold is gone: it stays where it is harmless or the same, and else is
+    /// put away for the file as it was.
     ReadOnly,
     /// Not held: whatever changed is put away. Needs [`Before::record_contents`] to see into directories.
     Open,
@@ -42,6 +44,8 @@ pub enum Finding {
         mode: u32,
         /// Where it is kept.
         kept: Kept,
+        /// Whether the file as it was at the start was put in its place.
+        put_back: bool,
     },
     /// Set-user-id or set-group-id bits were taken from a file.
     BitsCleared {

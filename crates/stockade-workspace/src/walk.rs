@@ -98,7 +98,8 @@ pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
 impl<'r, V: Visitor> Walk<'_, 'r, V> {
     /// Reads the directory at `self.path` and leaves its subdirectories waiting.
     fn read(&mut self, fd: OwnedFd, cursor: Cursor<'r>) -> Result<(), ScanError> {
-        let listing = Listing::read(fd.as_fd(), &cursor, |name| self.visitor.file(fd.as_fd(), &self.path, name));
+        let listing =
+            Listing::read(fd.as_fd(), &self.path, &cursor, |name| self.visitor.file(fd.as_fd(), &self.path, name));
         let listing = listing.map_err(|source| ScanError::Read { path: to_path(&self.path), source })?;
         self.entries += listing.entries;
         self.waiting += listing.subdirectories.len();

@@ -153,7 +153,7 @@ impl Watch {
         sweeper: &mut Sweeper<'_>,
         level: u32,
     ) {
-        let Ok(listing) = Listing::read(dir, cursor, |_| {}) else { return };
+        let Ok(listing) = Listing::read(dir, path, cursor, |_| {}) else { return };
         let own = directory::own_status(dir).map(|status| Identity::of(&status)).ok();
         for hit in listing.hits {
             sweeper.judge(dir, own.as_ref(), &directory::join(path, hit.name.as_bytes()), &hit);

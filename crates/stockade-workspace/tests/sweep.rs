@@ -128,6 +128,9 @@ fn a_swapped_parent_makes_everything_in_it_new() {
     let before = place.before();
     fs::rename(place.workspace.join(".git"), place.workspace.join("old")).expect("renamed");
     place.repository(".git");
+    assert_eq!(put_away(&place.sweep(&before, &HELD)), Vec::<String>::new());
+    place.file(".git/config", "[core]\n\tfsmonitor = evil\n");
+    place.file(".git/hooks/pre-commit", "evil");
     let swept = place.sweep(&before, &HELD);
     assert_eq!(put_away(&swept), [".git/config", ".git/hooks"]);
     assert!(swept.findings.iter().all(|finding| matches!(finding, Finding::PutAway { reason: Reason::Replaced, .. })));
@@ -155,12 +158,11 @@ fn what_could_not_be_held_is_compared() {
 }
 
 #[test]
-fn a_person_who_edits_a_held_file_keeps_the_edit() {
+fn a_person_who_edits_a_held_file_in_place_keeps_the_edit() {
     let place = Place::new();
     place.file(".envrc", "own");
     let before = place.before();
-    place.file("new", "edited");
-    fs::rename(place.workspace.join("new"), place.workspace.join(".envrc")).expect("renamed");
+    place.file(".envrc", "edited");
     assert!(place.sweep(&before, &HELD).findings.is_empty());
 }
 
