@@ -85,6 +85,9 @@ pub struct Quarantined {
     pub rule: String,
     /// Where it is kept.
     pub kept_at: String,
+    /// Whether the file as it was when the run started lies there again.
+    #[serde(default)]
+    pub put_back: bool,
 }
 
 /// Bytes of output that were passed on.

@@ -191,9 +191,9 @@ impl Found {
         }
         for finding in swept.findings {
             match finding {
-                Finding::PutAway { path, rule, kept, .. } => {
+                Finding::PutAway { path, rule, kept, put_back, .. } => {
                     let kept_at = text(&kept_at(workspace, kept));
-                    self.quarantined.push(Quarantined { path: text(&path), rule, kept_at });
+                    self.quarantined.push(Quarantined { path: text(&path), rule, kept_at, put_back });
                 }
                 Finding::Removed { path } => failures.push(format!("the protected file {path:?} is gone")),
                 Finding::BitsCleared { .. } => {}

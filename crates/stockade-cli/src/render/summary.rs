@@ -107,7 +107,8 @@ fn quarantined(lines: &mut String, files: &[Quarantined], most: usize) {
     }
     push(lines, "stockade: protected files appeared and were moved away:");
     for file in files.iter().take(most) {
-        push(lines, &format!("  {} -> {}", escaped(&file.path), escaped(&file.kept_at)));
+        let back = if file.put_back { " (what was there before is back)" } else { "" };
+        push(lines, &format!("  {} -> {}{back}", escaped(&file.path), escaped(&file.kept_at)));
     }
     rest(lines, files.len().saturating_sub(most) as u64);
 }
@@ -267,11 +268,14 @@ mod tests {
             path: ".git/hooks/pre-commit".into(),
             rule: ".git/hooks/**".into(),
             kept_at: "/state/q/1".into(),
+            put_back: false,
         });
         let text = summary(&report, Verbosity::Normal);
         assert_eq!(
             text,
             "stockade: protected files appeared and were moved away:\n  .git/hooks/pre-commit -> /state/q/1\n"
         );
+        report.quarantined[0].put_back = true;
+        assert!(summary(&report, Verbosity::Normal).ends_with("/state/q/1 (what was there before is back)\n"));
     }
 }
