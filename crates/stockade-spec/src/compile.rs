@@ -44,6 +44,15 @@ struct Input<'a> {
     host: &'a host::Host<'a>,
 }
 
+/// Whether the workspace of a request is one that a policy may open. [`compile`] checks it too; this is for those who look
+/// through it before, which takes as long as it is large.
+///
+/// # Errors
+/// [`CompileError::WorkspaceTooBroad`].
+pub fn check_workspace(request: &Request) -> Result<(), CompileError> {
+    workspace::check_breadth(request)
+}
+
 /// Compiles a policy for one request on one host.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::inferred;
 use stockade_linux::relay::HostStdio;
 use stockade_linux::{Finished, Launch, launch, probe};
-use stockade_spec::compile::{compile, protected_patterns, survey};
+use stockade_spec::compile::{check_workspace, compile, protected_patterns, survey};
 use stockade_spec::facts::{Availability, Obstacle};
 use stockade_spec::policy::{WorkspaceAccess, load};
 use stockade_spec::report::Outcome;
@@ -91,8 +91,8 @@ impl Ground {
     fn look(work: Work<'_>) -> Result<Self, Error> {
         let Work { policy, request, .. } = work;
         let mut facts = probe(&survey(policy, request), &request.home)?;
-        // A workspace that holds home is refused by the compiler; walking it first would take as long as it is large.
-        let too_broad = request.home.starts_with(&request.workspace);
+        // Such a workspace is refused by the compiler; walking it first would take as long as it is large.
+        let too_broad = check_workspace(request).is_err();
         if policy.filesystem.workspace == WorkspaceAccess::ReadOnly || too_broad {
             return Ok(Self { facts, before: None });
         }

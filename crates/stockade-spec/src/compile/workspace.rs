@@ -26,9 +26,7 @@ pub(super) fn survey(request: &Request, uses: &mut impl FnMut(PathBuf)) {
 pub(super) fn check(input: Input<'_>) -> Result<(), CompileError> {
     let Input { request, facts, host, .. } = input;
     let workspace = &request.workspace;
-    if let Some(reason) = too_broad(workspace, request) {
-        return Err(CompileError::WorkspaceTooBroad { workspace: workspace.clone(), reason });
-    }
+    check_breadth(request)?;
     if *host.at(workspace) != PathFact::Directory {
         return Err(CompileError::WorkspaceMissing(workspace.clone()));
     }
@@ -36,6 +34,13 @@ pub(super) fn check(input: Input<'_>) -> Result<(), CompileError> {
         return Err(CompileError::TooManyProtected { found: facts.protected.len(), most: MOST_PROTECTED });
     }
     Ok(())
+}
+
+/// Whether the workspace is narrow enough.
+pub(super) fn check_breadth(request: &Request) -> Result<(), CompileError> {
+    let workspace = &request.workspace;
+    too_broad(workspace, request)
+        .map_or(Ok(()), |reason| Err(CompileError::WorkspaceTooBroad { workspace: workspace.clone(), reason }))
 }
 
 /// Why a directory cannot be opened for writing as a whole; `None` where it can.
