@@ -42,7 +42,9 @@ fn machine(f: &mut fmt::Formatter<'_>, facts: &HostFacts) -> fmt::Result {
         abi => writeln!(f, "  Landlock         ABI {abi}")?,
     }
     let namespaces = match &facts.user_namespaces {
-        Availability::Available if !facts.kernel.seccomp_notify => "not tried, as system calls cannot be observed".to_owned(),
+        Availability::Available if !facts.kernel.seccomp_notify => {
+            "not tried, as system calls cannot be observed".to_owned()
+        }
         Availability::Available => "available".to_owned(),
         Availability::Blocked(obstacle) => format!("blocked: {obstacle:?}"),
     };
