@@ -30,7 +30,10 @@ pub(super) const STEPS: &[Step] = &[
         name: "format",
         about: "rustfmt",
         needs: &["cargo-fmt"],
-        commands: &["cargo fmt --all --check", "cargo fmt --manifest-path fuzz/Cargo.toml --check"],
+        commands: &[
+            "cargo fmt --all --check -- --color never",
+            "cargo fmt --manifest-path fuzz/Cargo.toml --check -- --color never",
+        ],
         minutes: 2,
     },
     Step {
@@ -91,6 +94,13 @@ pub(super) const STEPS: &[Step] = &[
         needs: &["git"],
         commands: &["cargo test --quiet --locked --package e2e --test faults"],
         minutes: 15,
+    },
+    Step {
+        name: "nested",
+        about: "inside other sandboxes: itself, and bubblewrap",
+        needs: &["bwrap", "python3"],
+        commands: &["STOCKADE_BIN=RELEASE/stockade cargo test --quiet --locked --package e2e --test nested"],
+        minutes: 10,
     },
     Step {
         name: "real",
@@ -178,9 +188,32 @@ fn tail(log: &Path) -> Result<String, Failure> {
     std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(start))?;
     let mut end = Vec::new();
     file.read_to_end(&mut end)?;
-    let text = String::from_utf8_lossy(&end);
+    // What programs print may hold what a terminal obeys.
+    let text = String::from_utf8_lossy(&end).replace(|c: char| c.is_control() && c != '\n', " ");
     let lines: Vec<&str> = text.lines().collect();
     let shown = &lines[lines.len().saturating_sub(TAIL_LINES)..];
     let shown: Vec<String> = shown.iter().map(|line| format!("       | {line}")).collect();
     Ok(format!("       the end of {}:\n{}", log.display(), shown.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_suite_is_forgotten() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("tests/e2e/Cargo.toml");
+        let manifest = fs::read_to_string(manifest).expect("the manifest of e2e");
+        let suites = manifest.split("[[test]]").skip(1).filter_map(|rest| rest.split('"').nth(1));
+        let commands: Vec<&str> = STEPS.iter().flat_map(|step| step.commands).copied().collect();
+        let mut count = 0;
+        for suite in suites {
+            assert!(
+                commands.iter().any(|command| command.ends_with(&format!("--test {suite}"))),
+                "no step runs {suite}"
+            );
+            count += 1;
+        }
+        assert!(count >= 3, "only {count} suites were found");
+    }
 }
