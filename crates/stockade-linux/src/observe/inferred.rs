@@ -9,7 +9,7 @@ mod candidates;
 use std::path::{Component, Path, PathBuf};
 
 use stockade_spec::glob::Glob;
-use stockade_spec::plan::Plan;
+use stockade_spec::plan::{Operation, Plan};
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
 
@@ -27,10 +27,12 @@ enum Failure {
     Refused,
     ReadOnly,
     Missing,
+    /// A mount point can be neither renamed nor replaced.
+    Held,
 }
 
 /// Error texts in lower case, as the C library and the common languages write them.
-const FAILURES: [(&str, Failure); 8] = [
+const FAILURES: [(&str, Failure); 11] = [
     ("permission denied", Failure::Refused),
     ("operation not permitted", Failure::Refused),
     ("accessdeniedexception", Failure::Refused),
@@ -39,6 +41,9 @@ const FAILURES: [(&str, Failure); 8] = [
     ("no such file or directory", Failure::Missing),
     ("nosuchfileexception", Failure::Missing),
     (": not found", Failure::Missing),
+    ("device or resource busy", Failure::Held),
+    ("resource busy or locked", Failure::Held),
+    ("cross-device link", Failure::Held),
 ];
 
 /// Infers denials from the end of a failed command's error text. `exists` says whether a path exists on the host.
@@ -81,6 +86,9 @@ fn explain(plan: &Plan, failure: Failure, path: &str, exists: &impl Fn(&Path) ->
     {
         return Some(attempt(Area::Protected, "write").rule(rule));
     }
+    if failure == Failure::Held {
+        return is_pinned(plan, &path).then(|| attempt(Area::Protected, "rename").rule("held in place"));
+    }
     let writable = covered(&lists.writable, &path);
     let readable = covered(&lists.readable, &path);
     // Landlock refuses with one error whatever is missing; mounts that are read-only have an error of their own.
@@ -104,6 +112,11 @@ fn explain(plan: &Plan, failure: Failure, path: &str, exists: &impl Fn(&Path) ->
         }
         _ => None,
     }
+}
+
+/// Whether the plan makes the path a mount point, so that it stays where it is.
+fn is_pinned(plan: &Plan, path: &Path) -> bool {
+    plan.steps.iter().any(|step| matches!(&step.operation, Operation::Pin { target } if target == path))
 }
 
 /// Adds the option that opens the path, or the nearest directory above it that exists.

@@ -75,6 +75,9 @@ impl<'p> Stage<'p> {
         // nothing else, and signals from the command cannot leave its domain to reach init.
         let (shared, own): (Vec<usize>, Vec<usize>) =
             steps.into_iter().partition(|&step| !self.is_for_command_only(step));
+        if self.needs_private_directories() {
+            self.wait_to_proceed();
+        }
         self.perform_all(&shared);
         match self.start(&own) {
             Ok((command, children)) => {
@@ -95,6 +98,12 @@ impl<'p> Stage<'p> {
 
     fn is_for_command_only(&self, step: usize) -> bool {
         matches!(self.plan.steps[step].operation, Operation::Landlock { .. } | Operation::SystemCalls { .. })
+    }
+
+    /// Whether steps write to directories that the supervisor makes after this process; otherwise they are carried out
+    /// while it is still busy.
+    fn needs_private_directories(&self) -> bool {
+        self.plan.steps.iter().any(|step| matches!(step.operation, Operation::PrivateDirectory { .. }))
     }
 
     fn perform_all(&mut self, steps: &[usize]) {
@@ -141,7 +150,9 @@ impl<'p> Stage<'p> {
 
     /// Forks the process that becomes the command.
     fn start(&mut self, own: &[usize]) -> Result<(rustix::process::Pid, Signals), Failure> {
-        self.wait_to_proceed();
+        if !self.needs_private_directories() {
+            self.wait_to_proceed();
+        }
         let command = Command::prepare(&self.plan.command)?;
         crate::sys::title::erase_arguments()?;
         // Nothing inside may look into init, whose memory is a copy of the supervisor's. In tier `landlock` the domain sees to

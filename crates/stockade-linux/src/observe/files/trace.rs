@@ -153,7 +153,12 @@ fn hidden(context: &Context, asker: &Asker<'_>, step: &Step<'_>) -> Option<Attem
         return None;
     }
     let path = named_path(asker, step.place)?;
-    fs::symlink_metadata(&path).ok()?;
+    // What is to be made need not be there yet; the directory that it would be in is.
+    let makes = matches!(step.kind, Need::Make | Need::WriteOrMake);
+    let exists = |path: &Path| fs::metadata(path).is_ok();
+    if fs::symlink_metadata(&path).is_err() && !(makes && path.parent().is_some_and(exists)) {
+        return None;
+    }
     let name = if matches!(step.kind, Need::Read | Need::Execute) { "--read" } else { "--write" };
     Some(Attempt::new(Area::Files, step.operation, &path).rule("hidden").suggestion(option(name, &path)))
 }

@@ -1,8 +1,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use stockade_spec::plan::{Command, Explanations, PLAN_VERSION, Plan};
-use stockade_spec::report::{Denial, Known};
+use stockade_spec::plan::{Command, Explanations, Operation, PLAN_VERSION, Plan, Step};
+use stockade_spec::report::{Denial, Known, Protection};
 use stockade_spec::request::Terminal;
 use stockade_spec::tier::Tier;
 
@@ -22,7 +22,11 @@ fn plan(tier: Tier) -> Plan {
         },
         workspace: "/home/ann/work".into(),
         home: "/home/ann".into(),
-        steps: Vec::new(),
+        steps: vec![Step {
+            operation: Operation::Pin { target: "/home/ann/work/.git".into() },
+            protection: Protection::ProtectedFiles,
+            degradable: false,
+        }],
         degraded: Vec::new(),
         explanations: Explanations {
             writable: vec!["/home/ann/work".into()],
@@ -114,6 +118,11 @@ fn error_texts_of_common_programs() {
             "cp: cannot create regular file '../.git/hooks/pre-commit': Read-only file system",
             "write /home/ann/work/.git/hooks/pre-commit **/.git/hooks/** -",
         ),
+        (
+            "mv: cannot overwrite '../.git/hooks/x': Device or resource busy",
+            "write /home/ann/work/.git/hooks/x **/.git/hooks/** -",
+        ),
+        ("mv: cannot move '../.git' to '../g': Device or resource busy", "rename /home/ann/work/.git held in place -"),
         ("curl: (6) Could not resolve host: example.com", "resolve example.com - -"),
         (
             "ssh: Could not resolve hostname git.example.com: Temporary failure in name resolution",

@@ -12,8 +12,11 @@ fn sleeper() -> Child {
 
 /// A process and its own child.
 fn family() -> (Child, Pid) {
-    let mut parent =
-        Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut parent = Command::new("sh")
+        .args(["-c", "sleep 60 & echo $!; wait"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(parent.stdout.take().unwrap()), &mut line).unwrap();
     (parent, Pid::from_raw(line.trim().parse().unwrap()).unwrap())
