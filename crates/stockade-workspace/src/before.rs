@@ -128,6 +128,14 @@ impl Collector {
 }
 
 impl Before {
+    /// Opens the workspace, if it still is the directory that was looked at.
+    pub(crate) fn open_again(&self) -> Result<OwnedFd, ScanError> {
+        let root = walk::open_workspace(&self.workspace)?;
+        let status = directory::own_status(root.as_fd());
+        let same = status.is_ok_and(|status| Identity::of(&status).is_same_file(&self.root));
+        if same { Ok(root) } else { Err(ScanError::Replaced(self.workspace.clone())) }
+    }
+
     /// Looks through a workspace (an absolute path without links) before a run.
     ///
     /// # Errors

@@ -17,6 +17,11 @@ pub enum ScanError {
         /// The system's reason.
         source: Errno,
     },
+    /// Another directory has taken the workspace's place.
+    #[error(
+        "the workspace `{0}` is no longer the directory that the run worked on; look through that one by hand, wherever it is now"
+    )]
+    Replaced(PathBuf),
     /// A directory opened and then could not be read.
     #[error("cannot read the directory `{path}` of the workspace: {source}")]
     Read {

@@ -1,5 +1,7 @@
 //! Looks through the workspace once a run has ended, and puts away what it planted.
 
+mod catching;
+
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,7 +63,7 @@ impl<'a> Sweeper<'a> {
     }
 
     fn run(&mut self) -> Result<(), ScanError> {
-        let root = walk::open_workspace(&self.before.workspace)?;
+        let root = self.before.open_again()?;
         let result = walk::walk(root.as_fd(), self.rules, self);
         for (path, mode) in std::mem::take(&mut self.opened).into_iter().rev() {
             // A directory that was put away meanwhile is not there any more; its permissions went with it.
@@ -133,51 +135,11 @@ impl<'a> Sweeper<'a> {
         self.options.hold == Hold::ReadOnly && self.before.entries.iter().any(|known| known.identity == *identity)
     }
 
-    fn put_away(&mut self, catch: &Catch<'_>) {
-        let path = to_path(catch.path);
-        match self.quarantine.take(catch) {
-            Ok(Some(kept)) => {
-                let put_back = self.put_back(catch);
-                let (rule, reason, mode) = (catch.rule.to_owned(), catch.reason, catch.identity.mode);
-                self.note(Finding::PutAway { path: path.clone(), rule, reason, mode, kept, put_back });
-            }
-            Ok(None) => {}
-            Err(error) => self.fail(Failure { path: path.clone(), error }),
-        }
-        if let Some(error) = self.quarantine.take_unrecorded() {
-            self.fail(Failure { path, error });
-        }
-    }
-
-    /// Writes a file as it was at the start to the place of what was put away. Whether it did.
-    fn put_back(&mut self, catch: &Catch<'_>) -> bool {
-        let path = to_path(catch.path);
-        let (Hold::ReadOnly, Some(known)) = (self.options.hold, self.before.find(&path)) else { return false };
-        let Some(content) = self.before.originals.content(catch.path) else { return false };
-        let name = directory::c_name(directory::split(catch.path).1);
-        match name.and_then(|name| originals::put_back(catch.dir, &name, &content, known.mode)) {
-            Ok(put_back) => put_back,
-            Err(source) => {
-                self.fail(Failure { path: path.clone(), error: QuarantineError::PutBack { path, source } });
-                false
-            }
-        }
-    }
-
     /// Puts away what a git configuration of before names and that has appeared since.
     fn references(&mut self, root: BorrowedFd<'_>) {
         for path in &self.before.absent {
             self.put_away_path(root, path, REFERENCE_RULE, Reason::Appeared);
         }
-    }
-
-    fn put_away_path(&mut self, root: BorrowedFd<'_>, path: &Path, rule: &str, reason: Reason) {
-        let path = path.as_os_str().as_bytes();
-        let (parents, _) = directory::split(path);
-        let (Some(identity), Ok(dir)) = (before::look_up(root, path), directory::open_below(root, parents)) else {
-            return;
-        };
-        self.put_away(&Catch { dir: dir.as_fd(), path, identity, rule, reason });
     }
 
     /// Compares what lies in protected directories that could not be held with what lay there.
@@ -246,31 +208,6 @@ impl<'a> Sweeper<'a> {
             self.note(Finding::BitsCleared { path, mode: identity.mode });
         }
         Ok(())
-    }
-
-    fn note(&mut self, finding: Finding) {
-        if self.swept.findings.len() < MAX_LISTED {
-            self.swept.findings.push(finding);
-        } else {
-            self.swept.unlisted += 1;
-        }
-    }
-
-    fn fail(&mut self, failure: Failure) {
-        if self.swept.failures.len() < MAX_LISTED {
-            self.swept.failures.push(failure);
-        } else {
-            self.swept.unlisted += 1;
-        }
-    }
-
-    /// Takes note of a step that failed; one whose file is gone has not.
-    fn note_failure(&mut self, path: &[u8], operation: &'static str, result: Result<(), Errno>) {
-        if let Err(source) = result.or_else(|error| if error == Errno::NOENT { Ok(()) } else { Err(error) }) {
-            let path = to_path(path);
-            let error = QuarantineError::Move { operation, path: path.clone(), source };
-            self.fail(Failure { path, error });
-        }
     }
 
     /// Opens a directory whose permissions sandboxed code took away, and takes note of them.

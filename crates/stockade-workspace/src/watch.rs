@@ -25,7 +25,6 @@ use crate::listing::Listing;
 use crate::quarantine::Quarantine;
 use crate::sweep::Sweeper;
 use crate::swept::{Options, Swept};
-use crate::walk;
 
 /// Most directories watched by one run.
 const MAX_WATCHES: usize = 64;
@@ -52,7 +51,7 @@ impl Watch {
     pub fn start(before: &Before) -> Result<Self, WatchError> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(WatchError::Instance)?;
         let failed = |source| WatchError::Add { path: before.workspace().to_owned(), source };
-        let root = walk::open_workspace(before.workspace()).map_err(|_| failed(Errno::NOENT))?;
+        let root = before.open_again().map_err(|_| failed(Errno::NOENT))?;
         let mut watch = Self { inotify, root, directories: BTreeMap::new(), is_new: true };
         watch.add(watch.root.try_clone().map_err(|_| failed(Errno::MFILE))?.as_fd(), b"").map_err(failed)?;
         for known in before.parents.iter().filter(|known| !known.path.as_os_str().is_empty()) {
