@@ -32,7 +32,12 @@ pub(super) fn parse(source: Source<'_>) -> (Layer, Vec<Diagnostic>) {
         return (layer, problems.finish());
     }
     let (document, errors) = DeTable::parse_recoverable(source.text);
+    let mut last = None;
     for error in &errors {
+        // Every bracket that is not closed is told at the same place, the end of the text.
+        if last.replace((error.span(), error.message())) == Some((error.span(), error.message())) {
+            continue;
+        }
         let fault = Fault::new(
             error.message().to_owned(),
             "a policy is TOML: text in quotes, lists in brackets, `key = value` on one line",
