@@ -3,7 +3,11 @@
 //! Only the plain form is understood: one setting to a line, no continued lines, no quotes within values. Anything else
 //! counts as able to.
 
+mod setting;
+
 use std::path::{Component, Path, PathBuf};
+
+use setting::{Setting, all};
 
 /// Settings that run nothing, as `section.key`: those that git writes by itself, and those that people set most. A name
 /// between the two may be anything.
@@ -54,15 +58,6 @@ const HARMLESS: &[&str] = &[
 /// option, or is written so that it may be either.
 const ADDRESSES: &[&str] =
     &["branch.pushremote", "branch.remote", "remote.pushdefault", "remote.pushurl", "remote.url", "submodule.url"];
-
-#[derive(PartialEq, Eq)]
-struct Setting<'t> {
-    /// `section.key`, lower case, without what stands between.
-    name: String,
-    /// The section as it is written.
-    section: &'t str,
-    value: &'t str,
-}
 
 /// Whether no setting in the text can make git run anything, read further configuration, or write outside the workspace.
 /// `own` is the directory of the text, relative to the workspace.
@@ -122,61 +117,6 @@ pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
         }
     }
     (!clean.as_os_str().is_empty()).then_some(clean)
-}
-
-/// The settings line by line; `None` for a line that is not understood.
-fn all(text: &str) -> impl Iterator<Item = Option<Setting<'_>>> {
-    let mut section = "";
-    text.lines().filter_map(move |line| match setting(line, &mut section) {
-        Ok(None) => None,
-        Ok(Some(setting)) => Some(Some(setting)),
-        Err(Unclear) => Some(None),
-    })
-}
-
-struct Unclear;
-
-fn setting<'t>(line: &'t str, section: &mut &'t str) -> Result<Option<Setting<'t>>, Unclear> {
-    let mut line = line.trim();
-    if let Some(rest) = line.strip_prefix('[') {
-        let (header, after) = header(rest).ok_or(Unclear)?;
-        *section = header;
-        line = after.trim();
-    }
-    if line.is_empty() || line.starts_with(['#', ';']) {
-        return Ok(None);
-    }
-    if line.ends_with('\\') {
-        return Err(Unclear);
-    }
-    let (key, value) = line.split_once('=').unwrap_or((line, "true"));
-    let key = key.trim();
-    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Unclear);
-    }
-    let first = section.split(['.', ' ', '\t']).next().unwrap_or("");
-    let name = format!("{first}.{key}").to_ascii_lowercase();
-    Ok(Some(Setting { name, section, value: value.trim() }))
-}
-
-/// Splits what follows a `[` into the section and what comes after it, at the bracket where git ends it
-/// (`get_base_var` and `get_extended_base_var` in its `config.c`).
-fn header(text: &str) -> Option<(&str, &str)> {
-    let plain = text.find(|byte: char| !byte.is_ascii_alphanumeric() && byte != '-' && byte != '.')?;
-    let rest = text[plain..].trim_start_matches([' ', '\t']);
-    let end = if let Some(quoted) = rest.strip_prefix('"').filter(|_| rest.len() < text.len() - plain) {
-        let mut escaped = false;
-        let close = quoted.find(|byte: char| {
-            let ends = byte == '"' && !escaped;
-            escaped = byte == '\\' && !escaped;
-            ends
-        })?;
-        text.len() - quoted.len() + close + 1
-    } else {
-        plain
-    };
-    let after = text[end..].strip_prefix(']')?;
-    Some((&text[..end], after))
 }
 
 #[cfg(test)]
@@ -273,21 +213,6 @@ mod tests {
             "core.fsmonitor = x",
         ] {
             assert!(!is_harmless(text, Path::new("a/.git/modules/m")), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_section_ends_where_git_ends_it() {
-        for (text, expected) in [
-            ("core] bare = a]", Some(("core", " bare = a]"))),
-            ("remote \"a]b\\\"]\"] x", Some(("remote \"a]b\\\"]\"", " x"))),
-            ("remote.origin]", Some(("remote.origin", ""))),
-            ("remote\"x\"]", None),
-            ("remote \"x\" ]", None),
-            ("remote x]", None),
-            ("remote", None),
-        ] {
-            assert_eq!(header(text), expected, "{text}");
         }
     }
 

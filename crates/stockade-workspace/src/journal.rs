@@ -8,6 +8,9 @@
 //! The journal is not forced to disk. A killed supervisor loses nothing that it has written, since the kernel has it; only a
 //! failure of power does, for which the sweep of the next run in the same workspace finds the same files, as far as they
 //! are on disk themselves, unless they are there before it starts. Forcing it would cost more than the whole run.
+//!
+//! What a run holds open of the protected files is lost with its supervisor. So where one of them was replaced meanwhile by
+//! something that is not harmless, the sweep made up for puts that away and puts nothing in its place.
 
 use std::fs::File;
 use std::io::{Read, Write};

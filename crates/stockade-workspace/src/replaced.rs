@@ -4,10 +4,12 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::directory;
 use crate::git;
 use crate::git_config;
+use crate::listing;
 use crate::originals::{self, Originals};
 use crate::walk::to_path;
 
@@ -29,7 +31,7 @@ pub(crate) struct Place<'a> {
 pub(crate) fn is_harmless(originals: &Originals, place: &Place<'_>, kind: FileType) -> bool {
     let &Place { dir, name, path, in_git } = place;
     let own = directory::split(path).0;
-    if in_git && git::is_harmless(dir, own, name, kind) {
+    if in_git && git::is_harmless(dir, own, name, kind) || kind == FileType::Directory && is_empty(dir, name) {
         return true;
     }
     let Some(then) = originals.content(path).filter(|_| kind == FileType::RegularFile) else { return false };
@@ -40,6 +42,11 @@ pub(crate) fn is_harmless(originals: &Originals, place: &Place<'_>, kind: FileTy
             let (now, then) = (String::from_utf8_lossy(&now), String::from_utf8_lossy(&then));
             git_config::adds_nothing(&now, &then, &to_path(own))
         }
+}
+
+fn is_empty(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    let Ok(child) = directory::open_child(dir, name) else { return false };
+    listing::each(child.as_fd(), |_, _| Err(Errno::NOTEMPTY)).is_ok()
 }
 
 fn content(place: &Place<'_>) -> Option<Vec<u8>> {

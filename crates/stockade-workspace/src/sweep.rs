@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -14,14 +13,13 @@ use stockade_spec::glob::Rules;
 
 use crate::before::{self, Before, REFERENCE_RULE};
 use crate::directory;
-use crate::error::{QuarantineError, ScanError};
+use crate::error::ScanError;
 use crate::git;
 use crate::identity::{self, Identity};
 use crate::listing::Hit;
-use crate::originals;
 use crate::quarantine::{Catch, Quarantine, Reason};
 use crate::replaced::{self, Place};
-use crate::swept::{Failure, Finding, Hold, Options, Swept};
+use crate::swept::{Finding, Hold, Options, Swept};
 use crate::walk::{self, Visitor, to_path};
 
 /// Most findings, and most failures, that one sweep lists; what is beyond is put away all the same and counted.

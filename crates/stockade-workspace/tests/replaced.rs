@@ -64,6 +64,7 @@ fn a_directory_that_was_made_again_is_judged_by_what_it_holds() {
     fs::remove_dir_all(place.workspace.join(".git/hooks")).expect("removed");
     fs::remove_dir_all(place.workspace.join(".vscode")).expect("removed");
     place.file(".git/hooks/pre-push.sample", "");
+    fs::create_dir(place.workspace.join(".vscode")).expect("made");
     assert!(put_away(&place.sweep(&before, &HELD)).is_empty());
     place.file(".git/hooks/pre-push", "evil");
     place.file(".vscode/tasks.json", "{}");
