@@ -37,6 +37,8 @@ pub(crate) struct ProtectedFiles {
     journal: Option<Journal>,
     watch: Option<Watch>,
     found: Found,
+    /// How the end of it went, once it has.
+    finished: Option<Result<(), Error>>,
 }
 
 /// What was found and done.
@@ -66,7 +68,7 @@ impl ProtectedFiles {
         let quarantine = Quarantine::new(state, &before);
         let journal = Some(Journal::begin(state, &before, &rules, &options, &quarantine)?);
         let found = Found::default();
-        Ok(Some(Self { before, rules, options, quarantine, journal, watch: None, found }))
+        Ok(Some(Self { before, rules, options, quarantine, journal, watch: None, found, finished: None }))
     }
 
     /// Removes the journal, when nothing has run or nothing is left to do.
@@ -76,10 +78,19 @@ impl ProtectedFiles {
 
     /// Sweeps, when nothing runs any more.
     pub(crate) fn finish(&mut self, denials: &mut DenialLog<'_>) -> Result<Found, Error> {
+        self.conclude(denials);
+        self.finished.take().unwrap_or(Ok(()))?;
+        Ok(std::mem::take(&mut self.found))
+    }
+
+    /// Sweeps and removes the journal, if that has not been done.
+    fn conclude(&mut self, denials: &mut DenialLog<'_>) {
+        if self.finished.is_some() {
+            return;
+        }
         let swept = sweep(&self.before, &self.rules, &self.options, &mut self.quarantine);
         self.take(swept, denials);
-        self.abandon()?;
-        Ok(std::mem::take(&mut self.found))
+        self.finished = Some(self.abandon());
     }
 
     /// Starts the watch. Its descriptor; `None` where nothing can be watched, which is told among the failures.
@@ -169,6 +180,10 @@ impl stockade_linux::Watch for Lookout {
         {
             self.descriptor = silent;
         }
+    }
+
+    fn over(&mut self, denials: &mut DenialLog<'_>) {
+        self.files.borrow_mut().conclude(denials);
     }
 }
 

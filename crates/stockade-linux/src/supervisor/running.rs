@@ -29,6 +29,9 @@ pub trait Watch: std::fmt::Debug {
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Does it.
     fn ready(&mut self, denials: &mut DenialLog<'_>);
+    /// Called once at most: nothing that the command started runs any more, and the kernel takes down what held it. Not
+    /// called when the run ends in another way than by its own report.
+    fn over(&mut self, denials: &mut DenialLog<'_>);
 }
 
 /// What launching made.
@@ -127,6 +130,14 @@ impl<'a> Running<'a> {
             let (revents, layout) = self.poll(watch.as_deref())?;
             self.serve(&revents, layout, &mut watch)?;
             self.look_at_bounds()?;
+        }
+        // In this tier init is the only process left of its namespace when it reports, and about to end: what others do
+        // then need not wait until the kernel has taken its namespaces and mounts down.
+        if self.parts.plan.tier == stockade_spec::Tier::Namespaces
+            && !self.parts.sandbox.reaped
+            && let Some(watch) = &mut watch
+        {
+            watch.over(&mut self.parts.denials);
         }
         self.finish()
     }
