@@ -269,7 +269,7 @@ impl<'p> Stage<'p> {
     }
 }
 
-fn mount_devpts(view: &View) -> io::Result<()> {
+fn mount_devpts(view: &mut View) -> io::Result<()> {
     view.mount_fresh("devpts", Path::new("/dev/pts"), &[("ptmxmode", "0666"), ("mode", "0620")])?;
     view.symlink(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))
 }

@@ -4,18 +4,21 @@
 //! directories:
 //!
 //! - `view` becomes the root of the sandbox, and is read-only in the end;
-//! - `private/N` are bound into the view, writable;
-//! - `upper/N` and `work/N` serve copy-on-write directories, and cannot be reached from inside;
+//! - what the command may write in it is bound onto itself, writable; where something else is in the way already,
+//!   `private-N` is bound there;
+//! - `upper-N` and `work-N` serve copy-on-write directories, and cannot be reached from inside;
 //! - `empty-file` and `empty-directory` cover what is hidden.
 //!
 //! Sources are paths of the host and are opened while the old root is still the root. Targets are resolved below the
-//! view by `openat2(2)` with `RESOLVE_IN_ROOT`, so that no symbolic link of the workspace leads out of it.
+//! view by `openat2(2)` with `RESOLVE_IN_ROOT`, so that no symbolic link of the workspace leads out of it; except those
+//! whose every directory was made here, where there are no symbolic links.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use stockade_spec::plan::BindAccess;
 
@@ -35,8 +38,13 @@ const EMPTY_DIRECTORY: &str = "empty-directory";
 pub(crate) struct View {
     store: OwnedFd,
     root: OwnedFd,
+    /// Directories of the view that were made here, in others of these, with nothing of the host mounted on them. Nothing
+    /// but this process can change them before the view is complete.
+    own: BTreeSet<PathBuf>,
     /// Numbers private and upper directories.
     next: u32,
+    /// What the caller's umask was. There is none while the view is built, so that every mode is what the plan says.
+    umask: Mode,
 }
 
 /// Whether a mount point that does not exist is a file or a directory.
@@ -58,14 +66,13 @@ impl View {
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         let store = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
         attach(store.as_fd(), CWD, Path::new(ANCHOR))?;
-        for directory in [VIEW, "private", "upper", "work"] {
-            rustix::fs::mkdirat(&store, directory, Mode::from_raw_mode(0o755))?;
-        }
+        let umask = rustix::process::umask(Mode::empty());
+        rustix::fs::mkdirat(&store, VIEW, Mode::from_raw_mode(0o755))?;
         rustix::fs::mkdirat(&store, EMPTY_DIRECTORY, Mode::empty())?;
         create_file(store.as_fd(), Path::new(EMPTY_FILE), Mode::empty())?;
         let root = clone_tree(store.as_fd(), Path::new(VIEW), false)?;
         attach(root.as_fd(), store.as_fd(), Path::new(VIEW))?;
-        Ok(Self { store, root, next: 0 })
+        Ok(Self { store, root, own: BTreeSet::from([PathBuf::from("/")]), next: 0, umask })
     }
 
     /// The store's descriptor, by which its use can be measured from outside.
@@ -79,27 +86,23 @@ impl View {
     }
 
     /// Makes a directory and its parents.
-    pub(crate) fn directory(&self, target: &Path, mode: u32) -> io::Result<()> {
-        self.create_parents(target)?;
-        match rustix::fs::mkdirat(&self.root, below_root(target), Mode::from_raw_mode(mode)) {
-            // mkdirat(2) applies the umask; some directories need bits that it takes away.
-            Ok(()) => {
-                Ok(rustix::fs::chmodat(&self.root, below_root(target), Mode::from_raw_mode(mode), AtFlags::empty())?)
-            }
-            Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
+    pub(crate) fn directory(&mut self, target: &Path, mode: u32) -> io::Result<()> {
+        let is_own = self.make_parents(target)?;
+        if self.make(target, Shape::Directory, mode)? && is_own {
+            self.own.insert(target.to_owned());
         }
+        Ok(())
     }
 
     /// Makes a file with fixed content.
-    pub(crate) fn file(&self, target: &Path, content: &str, mode: u32) -> io::Result<()> {
-        self.create_parents(target)?;
+    pub(crate) fn file(&mut self, target: &Path, content: &str, mode: u32) -> io::Result<()> {
+        self.make_parents(target)?;
         write_file(self.root.as_fd(), below_root(target), content, mode)
     }
 
     /// Makes a symbolic link.
-    pub(crate) fn symlink(&self, target: &Path, text: &Path) -> io::Result<()> {
-        self.create_parents(target)?;
+    pub(crate) fn symlink(&mut self, target: &Path, text: &Path) -> io::Result<()> {
+        self.make_parents(target)?;
         match rustix::fs::symlinkat(text, &self.root, below_root(target)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
@@ -108,15 +111,20 @@ impl View {
 
     /// Makes a writable directory of the store and binds it.
     pub(crate) fn private_store(&mut self, target: &Path, mode: u32) -> io::Result<()> {
-        let directory = PathBuf::from(format!("private/{}", self.number()));
-        rustix::fs::mkdirat(&self.store, &directory, Mode::from_raw_mode(0o700))?;
-        rustix::fs::chmodat(&self.store, &directory, Mode::from_raw_mode(mode), AtFlags::empty())?;
+        if self.make_parents(target)? && self.make(target, Shape::Directory, mode)? {
+            let tree = clone_tree(self.root.as_fd(), below_root(target), false)?;
+            attach(tree.as_fd(), self.root.as_fd(), below_root(target))?;
+            self.own.insert(target.to_owned());
+            return Ok(());
+        }
+        let directory = PathBuf::from(format!("private-{}", self.number()));
+        rustix::fs::mkdirat(&self.store, &directory, Mode::from_raw_mode(mode))?;
         let tree = clone_tree(self.store.as_fd(), &directory, false)?;
         self.attach_at(tree.as_fd(), target, Shape::Directory)
     }
 
     /// Binds a file or directory of the host, with what is mounted below it.
-    pub(crate) fn bind(&self, source: &Path, target: &Path, access: BindAccess) -> io::Result<()> {
+    pub(crate) fn bind(&mut self, source: &Path, target: &Path, access: BindAccess) -> io::Result<()> {
         let tree = clone_tree(CWD, source, true)?;
         let attributes = match access {
             BindAccess::ReadOnly => {
@@ -134,7 +142,7 @@ impl View {
     pub(crate) fn copy_on_write(&mut self, source: &Path, target: &Path) -> io::Result<()> {
         let number = self.number();
         let layer = |name: &str| -> io::Result<OwnedFd> {
-            let path = PathBuf::from(format!("{name}/{number}"));
+            let path = PathBuf::from(format!("{name}-{number}"));
             rustix::fs::mkdirat(&self.store, &path, Mode::from_raw_mode(0o755))?;
             Ok(rustix::fs::openat(&self.store, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
         };
@@ -155,24 +163,26 @@ impl View {
     }
 
     /// Covers what is at `target` with an empty file or directory that cannot be read.
-    pub(crate) fn mask(&self, target: &Path, directory: bool) -> io::Result<()> {
+    pub(crate) fn mask(&mut self, target: &Path, directory: bool) -> io::Result<()> {
         let cover = if directory { EMPTY_DIRECTORY } else { EMPTY_FILE };
         let tree = clone_tree(self.store.as_fd(), Path::new(cover), false)?;
         set_attributes(tree.as_fd(), MountAttributes::READ_ONLY, false)?;
+        self.disown(target);
         attach_to(tree.as_fd(), self.existing(target)?.as_fd())
     }
 
     /// Binds what is at `target` onto itself, read-only.
-    pub(crate) fn read_only(&self, target: &Path) -> io::Result<()> {
+    pub(crate) fn read_only(&mut self, target: &Path) -> io::Result<()> {
         self.rebind(target, Some(MountAttributes::READ_ONLY))
     }
 
     /// Binds what is at `target` onto itself: a mount point can be neither renamed nor removed.
-    pub(crate) fn pin(&self, target: &Path) -> io::Result<()> {
+    pub(crate) fn pin(&mut self, target: &Path) -> io::Result<()> {
         self.rebind(target, None)
     }
 
-    fn rebind(&self, target: &Path, attributes: Option<MountAttributes>) -> io::Result<()> {
+    fn rebind(&mut self, target: &Path, attributes: Option<MountAttributes>) -> io::Result<()> {
+        self.disown(target);
         let place = self.existing(target)?;
         let tree = clone_tree(place.as_fd(), Path::new(""), true)?;
         if let Some(attributes) = attributes {
@@ -182,7 +192,7 @@ impl View {
     }
 
     /// Mounts a file system that needs no source.
-    pub(crate) fn mount_fresh(&self, kind: &str, target: &Path, options: &[(&str, &str)]) -> io::Result<()> {
+    pub(crate) fn mount_fresh(&mut self, kind: &str, target: &Path, options: &[(&str, &str)]) -> io::Result<()> {
         let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
         for (key, value) in options {
             rustix::mount::fsconfig_set_string(&context, *key, *value)?;
@@ -198,6 +208,7 @@ impl View {
 
     /// Makes the view the root directory, detaches everything else, and holds the view itself read-only.
     pub(crate) fn switch_root(&self) -> io::Result<()> {
+        rustix::process::umask(self.umask);
         rustix::process::fchdir(&self.root)?;
         // With both arguments the same, the old root ends up on top of the new one (pivot_root(2)).
         rustix::process::pivot_root(".", ".")?;
@@ -212,23 +223,39 @@ impl View {
         number
     }
 
-    fn attach_at(&self, mount: BorrowedFd<'_>, target: &Path, shape: Shape) -> io::Result<()> {
+    fn attach_at(&mut self, mount: BorrowedFd<'_>, target: &Path, shape: Shape) -> io::Result<()> {
+        if self.make_parents(target)? && self.make(target, shape, shape.mode())? {
+            // Just made, in directories of ours: the path leads nowhere else.
+            return attach(mount, self.root.as_fd(), below_root(target));
+        }
+        self.disown(target);
         let place = match self.existing(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.create_parents(target)?;
-                match shape {
-                    Shape::Directory => {
-                        rustix::fs::mkdirat(&self.root, below_root(target), Mode::from_raw_mode(0o755))?;
-                    }
-                    Shape::File => {
-                        create_file(self.root.as_fd(), below_root(target), Mode::from_raw_mode(0o644))?;
-                    }
-                }
+                self.make(target, shape, shape.mode())?;
                 self.existing(target)?
             }
             found => found?,
         };
         attach_to(mount, place.as_fd())
+    }
+
+    /// Makes a file or directory; whether it was not there.
+    fn make(&self, target: &Path, shape: Shape, mode: u32) -> io::Result<bool> {
+        let (path, mode) = (below_root(target), Mode::from_raw_mode(mode));
+        let made = match shape {
+            Shape::Directory => rustix::fs::mkdirat(&self.root, path, mode).map_err(io::Error::from),
+            Shape::File => create_file(self.root.as_fd(), path, mode).map(drop),
+        };
+        match made {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Something of the host is about to cover it.
+    fn disown(&mut self, target: &Path) {
+        self.own.retain(|directory| !directory.starts_with(target));
     }
 
     /// Opens what is at `target`, which must not be a symbolic link, without leaving the view.
@@ -239,20 +266,33 @@ impl View {
         Ok(place)
     }
 
-    fn create_parents(&self, target: &Path) -> io::Result<()> {
-        let Some(parent) = target.parent() else { return Ok(()) };
-        let missing = |path: &Path| match self.existing(path) {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error),
-        };
-        if !missing(parent)? {
-            return Ok(());
+    /// Makes the directories above `target`; whether all of them are our own.
+    fn make_parents(&mut self, target: &Path) -> io::Result<bool> {
+        let Some(parent) = target.parent() else { return Ok(false) };
+        if self.own.contains(parent) {
+            return Ok(true);
         }
-        self.create_parents(parent)?;
-        match rustix::fs::mkdirat(&self.root, below_root(parent), Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
+        let is_own = self.make_parents(parent)?;
+        if !is_own {
+            match self.existing(parent) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found.map(|_| false),
+            }
+        }
+        let made = self.make(parent, Shape::Directory, Shape::Directory.mode())?;
+        if is_own && made {
+            self.own.insert(parent.to_owned());
+        }
+        Ok(is_own && made)
+    }
+}
+
+impl Shape {
+    /// The permissions of a mount point, which show where nothing is mounted on it.
+    const fn mode(self) -> u32 {
+        match self {
+            Self::Directory => 0o755,
+            Self::File => 0o644,
         }
     }
 }
