@@ -7,6 +7,10 @@ use std::os::fd::AsRawFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+/// `SIOCSIFFLAGS` of `include/uapi/linux/sockios.h`; the constant of the `libc` crate has another type than its function takes
+/// where the C library is musl.
+const SET_FLAGS: libc::Ioctl = 0x8914;
+
 /// Sets `IFF_UP` on `lo`.
 pub(crate) fn up() -> io::Result<()> {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
@@ -18,8 +22,8 @@ pub(crate) fn up() -> io::Result<()> {
     {
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
     }
-    // SAFETY: SIOCSIFFLAGS reads an ifreq, which `request` is.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } == -1 {
+    // SAFETY: the call reads an ifreq, which `request` is.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), SET_FLAGS, &raw const request) } == -1 {
         return Err(io::Error::last_os_error());
     }
     Ok(())
