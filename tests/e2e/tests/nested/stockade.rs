@@ -15,6 +15,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("nobody_looks_into_the_inner_init", nobody_looks_into_the_inner_init),
     ("three_levels_work", three_levels_work),
     ("the_outer_one_may_trace", the_outer_one_may_trace),
+    ("the_outer_one_may_deny", the_outer_one_may_deny),
     ("the_outer_one_may_be_the_weaker_tier", the_outer_one_may_be_the_weaker_tier),
     ("the_doctor_names_the_outer_sandbox", the_doctor_names_the_outer_sandbox),
 ];
@@ -123,6 +124,14 @@ fn the_outer_one_may_trace(place: &Place) {
     assert!(place.workspace().join("made").exists());
 }
 
+fn the_outer_one_may_deny(place: &Place) {
+    place.file(".env", "secret");
+    // It lasts long enough for the inner supervisor to look at its processes a few times.
+    let script = inner("", "echo inside; cat .env; sleep 0.5; exit 7");
+    let done = place.run("./stockade", ["run", "--deny", "**/.env", "--", "sh", "-c", &script]).ends(7);
+    assert_eq!(done.stdout, "inside\n", "{done:#?}");
+}
+
 fn three_levels_work(place: &Place) {
     let innermost = format!("./stockade run --accept-degraded {CONSENT} -- sh -c \"echo deep; echo x > made; exit 9\"");
     let done = place.outer(&inner("", &innermost)).ends(9);
@@ -131,7 +140,7 @@ fn three_levels_work(place: &Place) {
 }
 
 fn the_outer_one_may_be_the_weaker_tier(place: &Place) {
-    let script = inner("", "echo inside; echo x > made; exit 7");
+    let script = inner("", "echo inside; echo x > made; sleep 0.5; exit 7");
     let outer = ["run", "--isolation", "landlock", "--accept-degraded", CONSENT, "--", "sh", "-c", &script];
     let done = place.run("./stockade", outer).ends(7);
     assert_eq!(done.stdout, "inside\n", "{done:#?}");

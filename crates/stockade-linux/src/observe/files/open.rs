@@ -21,7 +21,7 @@ const TTY: (u32, u32) = (5, 0);
 /// First and last major number of pseudo-terminals, 256 to each.
 const PSEUDO_TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 /// Files of a process in `/proc` that any user may read natively.
-const PUBLIC_PROC_FILES: [&str; 5] = ["stat", "status", "statm", "cmdline", "comm"];
+const PUBLIC_PROC_FILES: [&str; 6] = ["stat", "status", "statm", "cmdline", "comm", "children"];
 /// Files of a process in `/proc` that it may write about itself. Those about namespaces are not among them: the kernel
 /// looks at who opened them.
 const OWN_PROC_FILES: [&str; 5] = ["comm", "oom_score_adj", "timerslack_ns", "coredump_filter", "clear_refs"];
