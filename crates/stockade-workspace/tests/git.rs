@@ -46,6 +46,21 @@ fn commits_branches_stashes_and_worktrees_leave_no_finding() {
 }
 
 #[test]
+fn a_rebase_in_progress_is_left_alone_unless_it_runs_something() {
+    let place = Place::new();
+    repository(&place, ".");
+    place.file("file", "two");
+    git(&place, ".", &["commit", "-qam", "two"]);
+    let before = place.before();
+    git(&place, ".", &["-c", "sequence.editor=sed -i '1ibreak'", "rebase", "-q", "-i", "HEAD~1"]);
+    assert!(place.exists(".git/rebase-merge/git-rebase-todo"));
+    assert!(place.sweep(&before, &HELD).findings.is_empty());
+    assert_eq!(place.before().entries().len(), 2, "the command may go on with it");
+    place.file(".git/rebase-merge/git-rebase-todo", "exec touch /tmp/escaped\n");
+    assert_eq!(put_away(&place.sweep(&before, &HELD)), [".git/rebase-merge/git-rebase-todo"]);
+}
+
+#[test]
 fn new_repositories_clones_and_submodules_keep_working() {
     let place = Place::new();
     let before = place.before();

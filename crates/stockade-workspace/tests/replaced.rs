@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use stockade_workspace::{Finding, Reason, list};
+use stockade_workspace::{Finding, Journal, Quarantine, Reason, list, recover};
 use support::{HELD, Place, put_away};
 
 const EVIL: &str = "[core]\n\tfsmonitor = touch /tmp/pwned\n";
@@ -185,4 +185,21 @@ fn a_pointer_to_a_repository_is_judged_where_it_leads() {
     place.file("other/meta/commondir", "../../assets/data\n");
     let swept = place.sweep(&before, &HELD);
     assert_eq!(put_away(&swept), ["assets/data/config", "other/meta/commondir"]);
+}
+
+#[test]
+fn after_a_crash_what_is_harmful_is_put_away_and_nothing_put_back() {
+    let place = Place::new();
+    place.repository(".git");
+    place.repository("sub/.git");
+    let before = place.before();
+    let quarantine = Quarantine::new(&place.state, &before);
+    drop(Journal::begin(&place.state, &before, &place.rules, &HELD, &quarantine).expect("a journal"));
+    replace(&place, ".git/config", EVIL);
+    replace(&place, "sub/.git/config", "[user]\n\tname = x\n");
+    drop(before);
+    let recovered = recover(&place.state).expect("recovered");
+    let swept = recovered[0].result.as_ref().expect("swept");
+    assert!(matches!(&swept.findings[..], [Finding::PutAway { put_back: false, .. }]), "{swept:?}");
+    assert!(!place.exists(".git/config") && place.exists("sub/.git/config"));
 }
