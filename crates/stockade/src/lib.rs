@@ -70,11 +70,11 @@ mod wire;
 
 pub use error::Error;
 pub use event::Event;
-#[cfg(feature = "fault-injection")]
-pub use stockade_linux::fault;
 pub use job::Job;
 pub use run::{facts, plan, policy, run};
 pub use service::serve;
+#[cfg(feature = "fault-injection")]
+pub use stockade_linux::fault;
 pub use stockade_linux::relay::HostStdio;
 pub use stockade_linux::{LaunchError, RunError};
 pub use stockade_spec::{

@@ -14,7 +14,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("commands", commands),
     ("hostile_workspace_policies", hostile_workspace_policies),
     ("unreadable_policies", unreadable_policies),
-    ("users_and_machines", own_policy_directories),
+    ("own_policy_and_state", own_policy_and_state),
 ];
 
 /// Runs a command that would leave a marker; checks the status, that nothing ran, and that nothing stays.
@@ -238,7 +238,7 @@ fn unreadable_policies(place: &Place) {
 }
 
 /// The user's own policy is read at every start; a broken one stops every run.
-fn own_policy_directories(place: &Place) {
+fn own_policy_and_state(place: &Place) {
     place.file("home/.config/stockade/policy.toml", "version = 1\nbroken\n");
     refused(place, &[], "", &["policy.toml:2:"]);
     fs::remove_file(place.path("home/.config/stockade/policy.toml")).expect("remove");

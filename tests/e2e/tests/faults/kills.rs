@@ -69,7 +69,8 @@ fn killed_at_every_place(place: &Place) {
     for options in TIERS {
         for number in 0.. {
             let what = format!("{options:?}, place {number}");
-            let mut child = start(place, options, &format!("kill {number}"), "echo kept > notes; echo evil > .envrc; true");
+            let mut child =
+                start(place, options, &format!("kill {number}"), "echo kept > notes; echo evil > .envrc; true");
             let pid = child.id();
             let status = child.wait().expect("an end");
             none_left(place, pid, &what);
@@ -138,7 +139,8 @@ fn killed_with_its_group(place: &Place) {
     for options in TIERS {
         drop(std::fs::remove_file(place.workspace().join("ready")));
         let mut command = place.script(options, PLANT);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().expect("stockade starts");
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().expect("stockade starts");
         assert!(soon(|| place.workspace().join("ready").exists()), "{options:?}: it never ran");
         let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
         rustix::process::kill_process_group(group, Signal::KILL).expect("SIGKILL");

@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     let options = Options::parse(std::env::args().skip(1));
     let users = User::available();
     let mut failed = Vec::new();
-    let all = users.iter().flat_map(|user| TRIALS.iter().flat_map(move |trials| trials.iter().map(move |trial| (user, trial))));
+    let all = users
+        .iter()
+        .flat_map(|user| TRIALS.iter().flat_map(move |trials| trials.iter().map(move |trial| (user, trial))));
     for (user, (trial, run)) in all {
         let name = format!("{}::{trial}", if user.is_root() { "root" } else { "user" });
         if !options.takes(&name) {

@@ -101,7 +101,9 @@ impl Place {
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.workspace()).env_clear().stdin(Stdio::null());
-        command.env("HOME", self.path("home")).env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+            .env("HOME", self.path("home"))
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("SHELL", "/bin/sh").env("TMPDIR", self.path("tmp"));
         self.user.becomes(&mut command);
         command
@@ -165,7 +167,8 @@ fn program() -> &'static Path {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-        let build = ["build", "--quiet", "-p", "stockade-cli", "--bin", "stockade-faults", "--features", "fault-injection"];
+        let build =
+            ["build", "--quiet", "-p", "stockade-cli", "--bin", "stockade-faults", "--features", "fault-injection"];
         let built = Command::new(cargo).args(build).args(["--manifest-path", manifest]).status();
         assert!(built.expect("cargo runs").success(), "cargo cannot build stockade-faults");
         let target = Path::new(env!("CARGO_BIN_EXE_attacks")).parent().expect("a directory of binaries");

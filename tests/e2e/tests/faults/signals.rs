@@ -18,7 +18,8 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("signals_at_every_place", signals_at_every_place),
 ];
 
-const SIGNALS: &[(Signal, i32, &str)] = &[(Signal::TERM, 143, "TERM"), (Signal::INT, 130, "INT"), (Signal::HUP, 129, "HUP")];
+const SIGNALS: &[(Signal, i32, &str)] =
+    &[(Signal::TERM, 143, "TERM"), (Signal::INT, 130, "INT"), (Signal::HUP, 129, "HUP")];
 
 fn spawn(command: &mut std::process::Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("stockade starts")
@@ -49,7 +50,12 @@ fn signals_pass_on(place: &Place) {
             assert!(soon(|| ready.exists()), "{what}: it never ran");
             signal(child.id(), number);
             let outcome = ended(place, child, &what);
-            assert_eq!((outcome.status, outcome.stdout), (7, format!("got {name}\n").into_bytes()), "{what}: {}", outcome.stderr);
+            assert_eq!(
+                (outcome.status, outcome.stdout),
+                (7, format!("got {name}\n").into_bytes()),
+                "{what}: {}",
+                outcome.stderr
+            );
             std::fs::remove_file(&ready).expect("remove");
         }
     }

@@ -47,7 +47,8 @@ fn closed_streams(place: &Place) {
 /// A reader that goes away ends the writer by SIGPIPE, as natively.
 fn readers_that_go(place: &Place) {
     for options in TIERS {
-        let mut child = place.script(options, "yes").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut child =
+            place.script(options, "yes").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
         let mut some = [0; 1_000];
         child.stdout.take().expect("a pipe").read_exact(&mut some).expect("output");
         let pid = child.id();
@@ -66,7 +67,8 @@ fn full_devices(place: &Place) {
         let output = command.stdout(full()).stderr(Stdio::piped()).output().expect("stockade starts");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(matches!(output.status.code(), Some(3)), "{options:?}: {:?} {text}", output.status);
-        let mut command = place.script(&[options, &["--report", "/dev/full", "--events", "/dev/full"][..]].concat(), "exit 3");
+        let mut command =
+            place.script(&[options, &["--report", "/dev/full", "--events", "/dev/full"][..]].concat(), "exit 3");
         let outcome = place.outcome(&mut command);
         assert_eq!(outcome.status, 3, "{options:?}: {}", outcome.stderr);
         assert!(outcome.stderr.contains("/dev/full"), "{options:?}: {}", outcome.stderr);
@@ -80,7 +82,12 @@ fn a_million_lines(place: &Place) {
         let outcome = place.outcome(&mut place.script(options, script));
         assert_eq!(outcome.status, 4, "{options:?}");
         let expected: Vec<u8> = (1..=1_000_000).flat_map(|line| format!("{line}\n").into_bytes()).collect();
-        assert!(outcome.stdout == expected, "{options:?}: {} bytes instead of {}", outcome.stdout.len(), expected.len());
+        assert!(
+            outcome.stdout == expected,
+            "{options:?}: {} bytes instead of {}",
+            outcome.stdout.len(),
+            expected.len()
+        );
         assert!(outcome.stderr.as_bytes().starts_with(&expected), "{options:?}: the error stream differs");
         // One line without an end.
         let outcome = place.outcome(&mut place.script(options, "head -c 20000000 /dev/zero"));
@@ -93,7 +100,11 @@ fn output_limit(place: &Place) {
         let mut command = place.script(&[options, &["--output", "100KiB"][..]].concat(), "yes; exit 4");
         let outcome = place.outcome(&mut command);
         assert_eq!(outcome.status, 137, "{options:?}: {}", outcome.stderr);
-        assert!(outcome.stdout.len() <= 102_400 && outcome.stderr.contains("--output"), "{options:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stdout.len() <= 102_400 && outcome.stderr.contains("--output"),
+            "{options:?}: {}",
+            outcome.stderr
+        );
     }
 }
 
@@ -112,7 +123,8 @@ fn much_environment(place: &Place) {
 }
 
 fn arguments_of_any_bytes(place: &Place) {
-    let strange: Vec<Vec<u8>> = vec![b"\xff\xfe".to_vec(), b"a\nb".to_vec(), b"\x1b[2J".to_vec(), b"".to_vec(), vec![b'x'; 120_000]];
+    let strange: Vec<Vec<u8>> =
+        vec![b"\xff\xfe".to_vec(), b"a\nb".to_vec(), b"\x1b[2J".to_vec(), b"".to_vec(), vec![b'x'; 120_000]];
     for options in TIERS {
         for bytes in &strange {
             let mut arguments: Vec<OsString> = ["run"].iter().chain(options.iter()).map(OsString::from).collect();

@@ -85,7 +85,13 @@ fn file_systems(place: &Place) {
             let script = "cat README; echo changed > README; mkdir -p a/b; echo new > a/b/file; mv a c; rm -r c/b
                 git commit -q --allow-empty -m start && git log --format=%s
                 echo evil > .envrc; exit 6";
-            let outcome = surrounded(place, &format!("{setup}{git}"), options, script, "cat README; ls -d c; ls .envrc; rm -rf .git c; echo lower > README");
+            let outcome = surrounded(
+                place,
+                &format!("{setup}{git}"),
+                options,
+                script,
+                "cat README; ls -d c; ls .envrc; rm -rf .git c; echo lower > README",
+            );
             assert_eq!(outcome.status, 6, "{options:?} {setup}: {}", outcome.stderr);
             let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
             assert_eq!(text, "lower\nstart\nchanged\nc\n", "{options:?} {setup}: {}", outcome.stderr);
