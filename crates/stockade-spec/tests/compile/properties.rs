@@ -1,6 +1,6 @@
 //! What holds for any facts, requests and policies.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use proptest::prelude::*;
 use stockade_spec::compile::survey;
@@ -32,9 +32,15 @@ fn any_fact() -> impl Strategy<Value = PathFact> {
         1 => Just(PathFact::Special),
         1 => Just(PathFact::Sealed),
         4 => (any_path(), proptest::option::of(any_path()), any::<bool>()).prop_map(|(text, resolved, directory)| {
-            PathFact::Symlink { text: text.into(), resolved: resolved.map(PathBuf::from), directory }
+            PathFact::Symlink { text: text.into(), resolved: resolved.map(|path| as_resolved(&path)), directory }
         }),
     ]
+}
+
+/// A path in the form in which the kernel tells where a link leads: absolute, without `.`, `..` and a final slash.
+fn as_resolved(path: &str) -> PathBuf {
+    let names = Path::new(path).components().filter(|component| matches!(component, Component::Normal(_)));
+    Path::new("/").join(names.collect::<PathBuf>())
 }
 
 /// Facts in which every surveyed path may be anything.
