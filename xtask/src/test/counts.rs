@@ -21,7 +21,8 @@ impl Counts {
             if let Some((passed, failed)) = summary(line) {
                 counts.passed += passed;
                 counts.failed += failed;
-            } else if is_not_run(line) {
+            }
+            if is_not_run(line) {
                 counts.not_run.push(line.trim().to_owned());
             }
         }
@@ -60,9 +61,10 @@ fn summary(line: &str) -> Option<(u64, u64)> {
     }
 }
 
-/// `not run: WHAT` of our own steps, and `test NAME ... ignored, WHY` of libtest.
+/// `not run: WHAT` of our own steps, `test NAME ... ignored, WHY` of libtest, and sums that end in `, 3 not run WHY`.
 fn is_not_run(line: &str) -> bool {
-    line.starts_with("not run: ") || (line.starts_with("test ") && line.contains(" ... ignored"))
+    let in_sum = line.split(", ").any(|part| part.contains(" not run") && !part.starts_with("0 "));
+    line.starts_with("not run: ") || (line.starts_with("test ") && line.contains(" ... ignored")) || in_sum
 }
 
 #[cfg(test)]
@@ -90,7 +92,18 @@ mod tests {
 
     #[test]
     fn what_was_not_run_is_kept() {
-        let counts = Counts::of("test java::root ... ignored, needs a JDK\nnot run: advisories\n", true);
-        assert_eq!(counts.not_run, ["test java::root ... ignored, needs a JDK", "not run: advisories"]);
+        let counts = Counts::of(
+            "test java::root ... ignored, needs a JDK\nnot run: advisories\n1 passed, 0 failed, 2 not run for want of root\n1 passed, 0 failed, 0 not run\n",
+            true,
+        );
+        assert_eq!(
+            counts.not_run,
+            [
+                "test java::root ... ignored, needs a JDK",
+                "not run: advisories",
+                "1 passed, 0 failed, 2 not run for want of root"
+            ]
+        );
+        assert_eq!(counts.passed, 2);
     }
 }
