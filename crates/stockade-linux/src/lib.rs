@@ -18,6 +18,7 @@ pub mod limits;
 pub mod observe;
 mod probe;
 pub mod relay;
+mod removal;
 pub mod seccomp;
 pub mod stage;
 mod supervisor;

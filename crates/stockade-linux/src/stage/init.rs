@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
@@ -130,9 +129,8 @@ fn end_everything(tier: Tier) {
 }
 
 fn report(plan: &Plan, channel: &Channel, status: Status) -> io::Result<()> {
-    let told = discarded::list(plan)
-        .iter()
-        .try_for_each(|path| channel.send(&FromStage::discarded(path).encode(), &[]));
+    let told =
+        discarded::list(plan).iter().try_for_each(|path| channel.send(&FromStage::discarded(path).encode(), &[]));
     // Not left to the supervisor, which may be killed before it comes to it.
     remove_private_directories(plan);
     told?;
@@ -151,7 +149,7 @@ pub(super) fn remove_private_directories(plan: &Plan) {
     for step in &plan.steps {
         if let Operation::PrivateDirectory { path } = &step.operation {
             // What cannot be removed, the supervisor tells of.
-            drop(std::fs::remove_dir_all(Path::new(path)));
+            drop(crate::removal::remove(path));
         }
     }
 }

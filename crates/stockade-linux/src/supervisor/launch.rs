@@ -244,10 +244,7 @@ impl PrivateDirectories {
     pub(super) fn remove(&mut self) -> io::Result<()> {
         // In reverse order: one may lie in another.
         while let Some(path) = self.0.pop() {
-            match std::fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            crate::removal::remove(&path)?;
         }
         Ok(())
     }

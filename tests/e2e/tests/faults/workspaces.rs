@@ -8,10 +8,29 @@ use crate::Trial;
 use crate::place::{Outcome, Place, TIERS};
 use crate::traces::{no_journal, none_left};
 
-pub(crate) const TRIALS: &[Trial] = &[("workspaces_that_go", workspaces_that_go)];
+pub(crate) const TRIALS: &[Trial] =
+    &[("workspaces_that_go", workspaces_that_go), ("homes_that_resist", homes_that_resist)];
+
+/// Private directories that the command made hard to remove go all the same, and its status is kept.
+fn homes_that_resist(place: &Place) {
+    let deep = "mkdir -p ~/$(printf 'd/%.0s' $(seq 1100)) && exit 3";
+    let closed = "mkdir -p ~/a/b /tmp/c; echo x > ~/a/b/c; chmod 0 ~/a/b; chmod 555 ~/a; chmod 0 ~ /tmp; exit 3";
+    for options in TIERS {
+        for script in [closed, deep] {
+            let mut command = place.script(options, script);
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("stockade starts");
+            let pid = child.id();
+            let outcome = Outcome::of(child.wait_with_output().expect("an end"));
+            assert_eq!(outcome.status, 3, "{options:?} {script}: {}", outcome.stderr);
+            none_left(place, pid, script);
+        }
+    }
+}
+
+type Change = (&'static str, fn(&Place));
 
 /// What becomes of the workspace while the command runs.
-const CHANGES: &[(&str, fn(&Place))] = &[
+const CHANGES: &[Change] = &[
     ("removed", |place| fs::remove_dir_all(place.path("home/going")).expect("removed")),
     ("moved", |place| fs::rename(place.path("home/going"), place.path("home/gone")).expect("moved")),
     ("replaced", |place| {
