@@ -44,7 +44,7 @@ pub fn probe(survey: &[PathBuf], home: &Path) -> Result<HostFacts, ProbeError> {
         uid,
         gid: rustix::process::getegid().as_raw(),
         cpus: processors,
-        memory: u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit)),
+        memory: system.totalram.saturating_mul(u64::from(system.mem_unit)),
         user_namespaces: user_namespaces(uid, kernel.seccomp_notify),
         cgroups: cgroups(kernel.seccomp_notify),
         kernel,

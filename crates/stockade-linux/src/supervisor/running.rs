@@ -253,11 +253,11 @@ impl<'a> Running<'a> {
     }
 
     fn observe(&mut self) -> Result<(), RunError> {
-        if let Some(observer) = &mut self.observer {
-            if observer.on_ready(&mut self.parts.denials)? == Activity::Over {
-                // Nobody is left who could ask, and the descriptor would stay ready for ever.
-                self.observer = None;
-            }
+        if let Some(observer) = &mut self.observer
+            && observer.on_ready(&mut self.parts.denials)? == Activity::Over
+        {
+            // Nobody is left who could ask, and the descriptor would stay ready for ever.
+            self.observer = None;
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 pub(crate) mod clone;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
-pub(crate) mod landlock;
 pub(crate) mod janitor;
 pub(crate) mod kill;
+pub(crate) mod landlock;
 pub(crate) mod loopback;
 pub(crate) mod memory;
 pub(crate) mod mount;

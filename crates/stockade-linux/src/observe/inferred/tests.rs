@@ -129,7 +129,10 @@ fn error_texts_of_common_programs() {
             "resolve git.example.com - -",
         ),
         ("npm error getaddrinfo EAI_AGAIN registry.example.com", "resolve registry.example.com - -"),
-        ("HTTPSConnectionPool(host='packages.example.org', port=443): Max retries exceeded", "resolve packages.example.org - -"),
+        (
+            "HTTPSConnectionPool(host='packages.example.org', port=443): Max retries exceeded",
+            "resolve packages.example.org - -",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(one(Tier::Namespaces, text), expected, "{text}");
