@@ -12,9 +12,9 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Of the output of a step. Two forms count: `test result: ok. 3 passed; 0 failed; …` of libtest, and lines that
-    /// begin with `3 passed, 0 failed`. A step without either is one test; one whose status says that it failed has a
-    /// failure, whatever it printed.
+    /// Of the output of a step. Two forms of sums count: `test result: ok. 3 passed; 0 failed; …` of libtest, and lines that
+    /// begin with `3 passed, 0 failed`. Without either, lines `test NAME ... ok` and `... FAILED` are counted, and a step
+    /// without those is one test. One whose status says that it failed has a failure, whatever it printed.
     pub(super) fn of(output: &str, succeeded: bool) -> Self {
         let mut counts = Self::default();
         for line in output.lines() {
@@ -25,6 +25,12 @@ impl Counts {
             if is_not_run(line) {
                 counts.not_run.push(line.trim().to_owned());
             }
+        }
+        if counts.passed + counts.failed == 0 {
+            let ending = |end: &str| {
+                output.lines().filter(|line| line.starts_with("test ") && line.contains(end)).count() as u64
+            };
+            (counts.passed, counts.failed) = (ending(" ... ok"), ending(" ... FAILED"));
         }
         if !succeeded && counts.failed == 0 {
             counts.failed = 1;
@@ -82,6 +88,12 @@ mod tests {
     fn a_step_without_counts_is_one_test() {
         assert_eq!(Counts::of("fine", true), Counts { passed: 1, ..Counts::default() });
         assert_eq!(Counts::of("", false), Counts { failed: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn tests_without_a_sum_are_counted() {
+        let counts = Counts::of("test a ... ok\ntest b ... ok (0.1 s)\ntest c ... FAILED\n", false);
+        assert_eq!((counts.passed, counts.failed), (2, 1));
     }
 
     #[test]
