@@ -114,6 +114,8 @@ pub enum Native {
 pub enum Trace {
     /// All of these, by default.
     Event(&'static [Event]),
+    /// All of these, where a control group limits processes. A resource limit refuses them and tells nobody.
+    Counted(&'static [Event]),
     /// All of these, with `--trace=all`.
     Traced(&'static [Event]),
     /// Nothing, for the reason given: there is nothing inside upon which the attempt could act.
@@ -182,6 +184,7 @@ impl Trace {
     pub fn words(self) -> String {
         match self {
             Self::Event(events) => listed(events),
+            Self::Counted(events) => format!("{}, where a control group counts processes", listed(events)),
             Self::Traced(events) => format!("with `--trace=all`: {}", listed(events)),
             Self::Silent(reason) => format!("none: {reason}"),
             Self::Refused(reason) => format!("nothing is run: {reason}"),

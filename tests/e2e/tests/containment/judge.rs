@@ -124,9 +124,19 @@ fn exception(outcome: &Outcome, protection: &str, always: bool) -> Vec<String> {
     mistakes
 }
 
+/// Whether a resource limit bounds the processes.
+fn is_uncounted(outcome: &Outcome) -> bool {
+    let entries = outcome.report["enforcement"].as_array().cloned().unwrap_or_default();
+    entries.iter().any(|entry| entry["protection"] == "process-limit" && entry["mechanism"] == "resource limit")
+}
+
 /// The events that the report lacks.
 fn missing(trace: Trace, outcome: &Outcome) -> Vec<String> {
-    let (Trace::Event(events) | Trace::Traced(events)) = trace else { return Vec::new() };
+    let events = match trace {
+        Trace::Event(events) | Trace::Traced(events) => events,
+        Trace::Counted(events) if !is_uncounted(outcome) => events,
+        _ => return Vec::new(),
+    };
     let denials = outcome.report["denials"].as_array().cloned().unwrap_or_default();
     let listed = |list: &str, part: &str| {
         let entries = outcome.report[list].as_array().cloned().unwrap_or_default();

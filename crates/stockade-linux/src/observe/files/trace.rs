@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fstat};
+use rustix::fs::{Access, AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, accessat, fstat, statx};
 use rustix::io::Errno;
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
@@ -94,6 +94,10 @@ fn evaluate(context: &Context, rules: &FileRules, asker: &Asker<'_>, step: &Step
         Ok(Found { object: None, .. }) if !makes => hidden(context, asker, step),
         // That it is there is what fails, as it would natively (EEXIST).
         Ok(Found { object: Some(_), .. }) if step.kind == Need::Make => None,
+        Ok(Found { object: Some(object), .. }) if step.kind == Need::Name && is_mount_root(&object) => {
+            let path = walk::path_of(object.as_fd()).ok()?;
+            Some(Attempt::new(Area::Protected, step.operation, path).rule("held in place"))
+        }
         Ok(found) => {
             let path = found.path().ok()?;
             let target = found.object.filter(|_| step.kind != Need::Name).unwrap_or(found.parent);
@@ -122,6 +126,12 @@ fn refusal(context: &Context, rules: &FileRules, target: &OwnedFd, path: &Path, 
     let allowed = context.tier != Tier::Landlock
         || if access == Access::WRITE_OK { rules.may_write(path) } else { rules.may_read(path) };
     (!allowed && !always_open()).then_some(Errno::ACCESS)
+}
+
+/// Whether something is mounted there: then it can be neither renamed nor removed (EBUSY). Kernels before 5.8 do not say.
+fn is_mount_root(object: &OwnedFd) -> bool {
+    let status = statx(object, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 fn explain(rules: &FileRules, step: &Step<'_>, path: &Path, refused: Errno) -> Option<Attempt> {
