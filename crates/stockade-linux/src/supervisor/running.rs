@@ -328,8 +328,9 @@ impl<'a> Running<'a> {
     fn init_is_gone(&mut self) -> Result<(), RunError> {
         let how = self.reap()?;
         let (by_kernel, _) = self.parts.bounds.verdict(None)?;
-        if self.verdict.is_none() {
-            self.verdict = by_kernel;
+        if let (None, Some(outcome)) = (&self.verdict, by_kernel) {
+            self.record_limit(&outcome);
+            self.verdict = Some(outcome);
         }
         if self.verdict.is_none() {
             return Err(RunError::InitEnded(how));
