@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Failure;
 
 /// How long one machine may run unless told otherwise.
-const TIME: Duration = Duration::from_secs(600);
+const TIME: Duration = Duration::from_secs(900);
 
 /// The arguments.
 #[derive(Debug)]
