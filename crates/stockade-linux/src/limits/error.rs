@@ -20,6 +20,16 @@ pub enum LimitError {
         /// The controller.
         controller: &'static str,
     },
+    /// The plan bounds one resource by one kind of group and another by another kind, and a run has one group.
+    #[error(
+        "this machine's control groups are split: one limit needs {one}, another {other}, and a run has one group; `stockade doctor` says how to have all controllers in one place"
+    )]
+    Split {
+        /// A mechanism that the plan uses.
+        one: &'static str,
+        /// Another one.
+        other: &'static str,
+    },
     /// The resource is not bounded by this mechanism.
     #[error("{resource:?} cannot be limited by {mechanism}")]
     Unsupported {

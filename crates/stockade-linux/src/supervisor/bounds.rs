@@ -38,6 +38,7 @@ impl Bounds {
     /// Sets up what has to be there before the first process is.
     pub(super) fn prepare(plan: &Plan, facts: &CgroupFacts, started: Instant) -> Result<Self, LimitError> {
         let time = limit_of(plan, Resource::Time).map(Duration::from_millis);
+        refuse_split_groups(plan)?;
         let group = make_cgroup(plan, facts)?;
         let out_of_memory = group.as_ref().map_or(Ok(None), Cgroup::out_of_memory_descriptor)?;
         let deadline = time.and_then(|time| started.checked_add(time));
@@ -167,6 +168,20 @@ fn copy_failed(source: std::io::Error) -> LimitError {
     LimitError::call("copy the descriptor of the private store", source)
 }
 
+/// Every bound of the plan has to be in force: one that a second kind of group would hold is not dropped.
+fn refuse_split_groups(plan: &Plan) -> Result<(), LimitError> {
+    let kinds = [
+        (LimitMechanism::CgroupV2, "version 2"),
+        (LimitMechanism::CgroupV1, "version 1"),
+        (LimitMechanism::SystemdScope, "a systemd scope"),
+    ];
+    let mut used = kinds.into_iter().filter(|(kind, _)| !bounds_by(plan, *kind).is_empty()).map(|(_, name)| name);
+    match (used.next(), used.next()) {
+        (Some(one), Some(other)) => Err(LimitError::Split { one, other }),
+        _ => Ok(()),
+    }
+}
+
 fn make_cgroup(plan: &Plan, facts: &CgroupFacts) -> Result<Option<Cgroup>, LimitError> {
     for (mechanism, version) in [(LimitMechanism::CgroupV2, Version::V2), (LimitMechanism::CgroupV1, Version::V1)] {
         let bounds = bounds_by(plan, mechanism);
@@ -178,7 +193,7 @@ fn make_cgroup(plan: &Plan, facts: &CgroupFacts) -> Result<Option<Cgroup>, Limit
 }
 
 /// The bounds that the plan sets by one mechanism.
-pub(super) fn bounds_by(plan: &Plan, wanted: LimitMechanism) -> Vec<Bound> {
+fn bounds_by(plan: &Plan, wanted: LimitMechanism) -> Vec<Bound> {
     plan.steps_of(Side::Supervisor)
         .filter_map(|step| match &step.operation {
             Operation::Limit { resource, value, mechanism } if *mechanism == wanted => {
@@ -205,4 +220,50 @@ fn private_directories(plan: &Plan) -> Result<Vec<OwnedFd>, LimitError> {
         opened => Some(opened.map_err(|error| LimitError::group("open", *path, error))),
     };
     paths.iter().filter_map(open).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade_spec::plan::{Command, Explanations, PLAN_VERSION, Step};
+    use stockade_spec::report::Protection;
+    use stockade_spec::request::Terminal;
+    use stockade_spec::tier::Tier;
+
+    use super::*;
+
+    fn plan(mechanisms: &[LimitMechanism]) -> Plan {
+        let step = |&mechanism| Step {
+            operation: Operation::Limit { resource: Resource::Memory, value: 1 << 30, mechanism },
+            protection: Protection::MemoryLimit,
+            degradable: false,
+        };
+        Plan {
+            version: PLAN_VERSION,
+            tier: Tier::Namespaces,
+            profile: "default".into(),
+            command: Command {
+                arguments: vec!["true".into()],
+                environment: Vec::new(),
+                directory: "/".into(),
+                terminal: Terminal::default(),
+            },
+            workspace: "/w".into(),
+            home: "/h".into(),
+            steps: mechanisms.iter().map(step).collect(),
+            degraded: Vec::new(),
+            explanations: Explanations::default(),
+        }
+    }
+
+    #[test]
+    fn no_bound_of_a_second_kind_of_group_is_dropped() {
+        use LimitMechanism::{CgroupV1, CgroupV2, Sampler, SystemdScope};
+        for split in [[CgroupV2, CgroupV1], [CgroupV1, SystemdScope], [SystemdScope, CgroupV2]] {
+            let refused = refuse_split_groups(&plan(&split));
+            assert!(matches!(refused, Err(LimitError::Split { .. })), "{split:?}");
+        }
+        for one in [[CgroupV2, CgroupV2], [CgroupV1, Sampler], [Sampler, SystemdScope]] {
+            assert!(refuse_split_groups(&plan(&one)).is_ok(), "{one:?}");
+        }
+    }
 }

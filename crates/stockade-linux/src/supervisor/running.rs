@@ -311,9 +311,12 @@ impl<'a> Running<'a> {
                     }
                 }
                 FromStage::Ended { status, user_us, system_us, peak_resident } => {
-                    let wall_ms = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    let usage =
-                        Usage { wall_ms, user_ms: user_us / 1_000, system_ms: system_us / 1_000, peak_resident };
+                    let usage = Usage {
+                        wall_ms: self.wall_ms(),
+                        user_ms: user_us / 1_000,
+                        system_ms: system_us / 1_000,
+                        peak_resident,
+                    };
                     self.ended = Some(Ended { status, usage });
                     return Ok(());
                 }
@@ -335,10 +338,15 @@ impl<'a> Running<'a> {
         if self.verdict.is_none() {
             return Err(RunError::InitEnded(how));
         }
-        let wall_ms = u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.ended =
-            Some(Ended { status: Status::Signaled(libc::SIGKILL), usage: Usage { wall_ms, ..Usage::default() } });
+        self.ended = Some(Ended {
+            status: Status::Signaled(libc::SIGKILL),
+            usage: Usage { wall_ms: self.wall_ms(), ..Usage::default() },
+        });
         Ok(())
+    }
+
+    fn wall_ms(&self) -> u64 {
+        u64::try_from(self.parts.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn reap(&mut self) -> Result<String, RunError> {
