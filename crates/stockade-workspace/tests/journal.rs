@@ -48,34 +48,22 @@ fn the_lock_goes_with_a_killed_process() {
     let journal = Journal::begin(&place.state, &before, &place.rules, &HELD, &quarantine).expect("a journal");
     let path = place.state.path().join("journal").join(format!("{}.json", quarantine.id()));
     drop(journal);
-    let mut holder = std::process::Command::new("flock").arg(&path).args(["sleep", "60"]).spawn().expect("flock(1)");
+    // It becomes `sleep` itself when it has the lock.
+    let mut holder = std::process::Command::new("flock").arg("--no-fork").arg(&path).args(["sleep", "60"]).spawn();
+    let holder = holder.as_mut().expect("flock(1)");
+    let line = format!("/proc/{}/cmdline", holder.id());
     let started = Instant::now();
-    while recover_would_run(&path) {
+    while fs::read(&line).expect("its command line") != b"sleep\x0060\0" {
         assert!(started.elapsed().as_secs() < 10);
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(recover(&place.state).expect("recovered").is_empty());
     holder.kill().expect("killed");
     holder.wait().expect("waited");
-    // `sleep` has inherited flock(1)'s descriptor and lives on; the journal is free when it is gone too.
-    let sleeping = fs::read_dir("/proc").expect("proc").flatten().find(|entry| {
-        fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x0060\0")
-            && fs::read_link(entry.path().join("fd/3")).is_ok_and(|link| link == path)
-    });
-    if let Some(process) = sleeping {
-        let id: i32 = process.file_name().to_string_lossy().parse().expect("a number");
-        let id = rustix::process::Pid::from_raw(id).expect("an id");
-        rustix::process::kill_process(id, rustix::process::Signal::KILL).expect("killed");
-    }
     while recover(&place.state).expect("recovered").is_empty() {
         assert!(started.elapsed().as_secs() < 10);
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-}
-
-fn recover_would_run(path: &std::path::Path) -> bool {
-    let file = fs::File::open(path).expect("the journal");
-    file.try_lock().is_ok()
 }
 
 #[test]
