@@ -6,7 +6,8 @@ mod values;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use options::SandboxOptions;
 pub(crate) use values::Variable;
@@ -23,23 +24,87 @@ pub(crate) struct Arguments {
 }
 
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Debug)]
 pub(crate) enum Command {
-    /// Run a command in a sandbox
-    #[command(long_about = include_str!("help/run.txt"), after_long_help = include_str!("help/run-examples.txt"))]
     Run(Box<RunArguments>),
-    /// Show what `run` would do, without doing it
-    #[command(long_about = include_str!("help/plan.txt"), after_long_help = include_str!("help/plan-examples.txt"))]
     Plan(Box<PlanArguments>),
-    /// Check, show or describe policies
-    #[command(long_about = include_str!("help/policy.txt"), after_long_help = include_str!("help/policy-examples.txt"))]
     Policy(PolicyArguments),
-    /// Say what this machine can enforce, and how it could enforce more
-    #[command(long_about = include_str!("help/doctor.txt"), after_long_help = include_str!("help/doctor-examples.txt"))]
     Doctor(DoctorArguments),
 }
 
-/// `stockade run`.
+/// Written out, where a derived implementation would define the options of every command on every start: those of the
+/// others are a tenth of what a short run takes before its launch.
+impl Subcommand for Command {
+    fn augment_subcommands(cli: clap::Command) -> clap::Command {
+        cli.subcommand_required(true).subcommands([
+            documented(
+                "run",
+                "Run a command in a sandbox",
+                (include_str!("help/run.txt"), include_str!("help/run-examples.txt")),
+            )
+            .defer(define::<RunArguments>),
+            documented(
+                "plan",
+                "Show what `run` would do, without doing it",
+                (include_str!("help/plan.txt"), include_str!("help/plan-examples.txt")),
+            )
+            .defer(define::<PlanArguments>),
+            documented(
+                "policy",
+                "Check, show or describe policies",
+                (include_str!("help/policy.txt"), include_str!("help/policy-examples.txt")),
+            )
+            .defer(define::<PolicyArguments>),
+            documented(
+                "doctor",
+                "Say what this machine can enforce, and how it could enforce more",
+                (include_str!("help/doctor.txt"), include_str!("help/doctor-examples.txt")),
+            )
+            .defer(define::<DoctorArguments>),
+        ])
+    }
+
+    fn augment_subcommands_for_update(cli: clap::Command) -> clap::Command {
+        Self::augment_subcommands(cli)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        matches!(name, "run" | "plan" | "policy" | "doctor")
+    }
+}
+
+fn documented(
+    name: &'static str,
+    about: &'static str,
+    (long, examples): (&'static str, &'static str),
+) -> clap::Command {
+    clap::Command::new(name).about(about).long_about(long).after_long_help(examples)
+}
+
+/// Adds the arguments. The command keeps its texts, which a doc comment on a group of arguments would replace.
+fn define<A: Args>(command: clap::Command) -> clap::Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    let long_about = command.get_long_about().cloned().unwrap_or_default();
+    A::augment_args(command).about(about).long_about(long_about)
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand() {
+            Some(("run", matches)) => RunArguments::from_arg_matches(matches).map(|run| Self::Run(Box::new(run))),
+            Some(("plan", matches)) => PlanArguments::from_arg_matches(matches).map(|plan| Self::Plan(Box::new(plan))),
+            Some(("policy", matches)) => PolicyArguments::from_arg_matches(matches).map(Self::Policy),
+            Some(("doctor", matches)) => DoctorArguments::from_arg_matches(matches).map(Self::Doctor),
+            _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     #[command(flatten)]
@@ -70,7 +135,6 @@ pub(crate) struct RunArguments {
     pub(crate) command: Vec<OsString>,
 }
 
-/// `stockade plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -85,7 +149,6 @@ pub(crate) struct PlanArguments {
     pub(crate) command: Vec<OsString>,
 }
 
-/// `stockade policy`.
 #[derive(Debug, Args)]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct PolicyArguments {
@@ -118,7 +181,6 @@ pub(crate) enum PolicyCommand {
     },
 }
 
-/// `stockade doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
     /// Print the findings as JSON

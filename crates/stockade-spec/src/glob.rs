@@ -52,8 +52,8 @@ impl Glob {
     /// that has no meaning in a rule; see [`GlobError`].
     pub fn new(text: &str) -> Result<Self, GlobError> {
         let (absolute, components) = parse::parse(text)?;
-        let folded: Box<[Component]> = components.iter().map(Component::fold).collect();
-        let folded = (folded != components).then_some(folded);
+        let folding_counts = components.iter().any(Component::changes_when_folded);
+        let folded = folding_counts.then(|| components.iter().map(Component::fold).collect());
         Ok(Self { text: text.to_owned(), absolute, components, folded })
     }
 

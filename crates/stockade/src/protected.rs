@@ -11,7 +11,7 @@ use rustix::time::{
 };
 use stockade_linux::denials::{Attempt, DenialLog};
 use stockade_spec::Tier;
-use stockade_spec::glob::{Case, Rules};
+use stockade_spec::glob::{Case, Glob, Rules};
 use stockade_spec::plan::{Operation, Plan};
 use stockade_spec::report::{Area, MAX_DENIALS, Quarantined};
 use stockade_workspace::{
@@ -30,7 +30,7 @@ pub(crate) fn rules(patterns: &[String]) -> Result<Rules, Error> {
 #[derive(Debug)]
 pub(crate) struct ProtectedFiles {
     before: Before,
-    rules: Rules,
+    rules: Rc<Rules>,
     options: Options,
     quarantine: Quarantine,
     /// There until the sweep is done.
@@ -52,13 +52,19 @@ pub(crate) struct Found {
 
 impl ProtectedFiles {
     /// Writes the journal and starts watching; `None` where the plan has nothing to protect by sweeping.
-    pub(crate) fn begin(state: &StateDirectory, before: Option<&Before>, plan: &Plan) -> Result<Option<Self>, Error> {
+    pub(crate) fn begin(
+        state: &StateDirectory,
+        before: Option<&(Before, Rc<Rules>)>,
+        plan: &Plan,
+    ) -> Result<Option<Self>, Error> {
         let swept = plan.steps.iter().find_map(|step| match &step.operation {
             Operation::SweepProtected { patterns, .. } => Some(patterns),
             _ => None,
         });
-        let (Some(patterns), Some(before)) = (swept, before) else { return Ok(None) };
-        let rules = rules(patterns)?;
+        let (Some(patterns), Some((before, known))) = (swept, before) else { return Ok(None) };
+        // Reading rules is a large part of a short run, and the plan's are those that the workspace was looked through with.
+        let same = known.globs().iter().map(Glob::as_str).eq(patterns.iter().map(String::as_str));
+        let rules = if same { Rc::clone(known) } else { Rc::new(rules(patterns)?) };
         let mut before = before.clone();
         let hold = if plan.tier == Tier::Namespaces { Hold::ReadOnly } else { Hold::Open };
         if hold == Hold::Open {

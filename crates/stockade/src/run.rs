@@ -11,6 +11,7 @@ use stockade_linux::relay::HostStdio;
 use stockade_linux::{Finished, Launch, launch, probe};
 use stockade_spec::compile::{check_workspace, compile, protected_patterns, survey};
 use stockade_spec::facts::{Availability, Obstacle};
+use stockade_spec::glob::Rules;
 use stockade_spec::policy::{WorkspaceAccess, load};
 use stockade_spec::report::Outcome;
 use stockade_spec::request::Trace;
@@ -83,8 +84,8 @@ pub(crate) fn carry_out(work: Work<'_>, stdio: HostStdio, tell: &dyn Fn(Event<'_
 #[derive(Debug)]
 struct Ground {
     facts: HostFacts,
-    /// What is protected in a workspace that can be written.
-    before: Option<Before>,
+    /// What is protected in a workspace that can be written, and the rules by which it was found.
+    before: Option<(Before, Rc<Rules>)>,
 }
 
 impl Ground {
@@ -96,9 +97,10 @@ impl Ground {
         if policy.filesystem.workspace == WorkspaceAccess::ReadOnly || too_broad {
             return Ok(Self { facts, before: None });
         }
-        let before = Before::take(&request.workspace, &rules(&protected_patterns(policy))?)?;
+        let rules = rules(&protected_patterns(policy))?;
+        let before = Before::take(&request.workspace, &rules)?;
         facts.protected = before.paths();
-        Ok(Self { facts, before: Some(before) })
+        Ok(Self { facts, before: Some((before, Rc::new(rules))) })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which paths of the host a plan depends on.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{home, rules, system, workspace};
@@ -16,7 +17,9 @@ pub fn survey(policy: &Policy, request: &Request) -> Vec<PathBuf> {
     home::survey(request, &mut uses);
     workspace::survey(request, &mut uses);
     rules::survey(policy, request, &mut uses);
-    paths.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-    paths.dedup();
+    let mut seen = HashSet::with_capacity(paths.len());
+    let first = paths.iter().map(|path| seen.insert(path.as_os_str())).collect::<Vec<_>>();
+    let mut first = first.into_iter();
+    paths.retain(|_| first.next().unwrap_or(true));
     paths
 }

@@ -60,6 +60,15 @@ impl Component {
         }
     }
 
+    /// Whether [`Component::fold`] gives another component.
+    pub(super) fn changes_when_folded(&self) -> bool {
+        match self {
+            Self::Deep => false,
+            Self::Literal(bytes) => *fold(bytes) != **bytes,
+            Self::Name(tokens) => tokens.iter().any(|token| token.fold() != *token),
+        }
+    }
+
     /// Whether one name matches. `**` matches any.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         match self {
