@@ -1,7 +1,6 @@
 //! Turns what a run left behind into its report: a line for every operation of the plan, and for every protection by what
 //! and how well it was enforced.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,13 +11,55 @@ use stockade_spec::report::{Enforcement, Level, MAX_DENIALS, OperationResult, RE
 
 use crate::protected::Found;
 
+/// What the report says when nothing fails. Made while the command runs, since the caller waits for a report that is made
+/// afterwards.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    enforcement: Vec<Enforcement>,
+    operations: Vec<OperationResult>,
+}
+
+impl Expected {
+    /// What is expected of a plan.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let result = |step: &Step| OperationResult {
+            operation: step.operation.to_string(),
+            protection: step.protection,
+            failed: None,
+        };
+        Self { enforcement: enforcement(plan), operations: plan.steps.iter().map(result).collect() }
+    }
+
+    /// Takes a step's failure into account: its protection is enforced less than the plan says.
+    fn fail(&mut self, index: u32, error: String) {
+        let Some(result) = usize::try_from(index).ok().and_then(|index| self.operations.get_mut(index)) else { return };
+        let failure = format!("{} failed: {error}", result.operation);
+        result.failed = Some(error);
+        let Some(entry) = self.enforcement.iter_mut().find(|entry| entry.protection == result.protection) else {
+            return;
+        };
+        let reason = match &entry.level {
+            Level::Degraded { reason } => format!("{reason}; {failure}"),
+            Level::Enforced => failure,
+        };
+        entry.level = Level::Degraded { reason };
+    }
+}
+
 /// The report of a run that is over.
-pub(crate) fn report(plan: &Plan, started: SystemTime, finished: Finished<'_>, found: Found) -> Report {
+pub(crate) fn report(
+    plan: &Plan,
+    mut expected: Expected,
+    started: SystemTime,
+    finished: Finished<'_>,
+    found: Found,
+) -> Report {
     let Finished { outcome, usage, denials, degraded: mut failed, discarded, output, stream_failures, .. } = finished;
     let sweep = indexed(plan).find(|(_, step)| matches!(step.operation, Operation::SweepProtected { .. }));
     if let (Some((index, _)), false) = (sweep, found.failures.is_empty()) {
         failed.insert(index, found.failures.join("; "));
     }
+    failed.into_iter().for_each(|(index, error)| expected.fail(index, error));
     let (denials, denials_dropped) = denials.finish();
     let started_ms = started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     Report {
@@ -29,8 +70,8 @@ pub(crate) fn report(plan: &Plan, started: SystemTime, finished: Finished<'_>, f
         started_ms: u64::try_from(started_ms).unwrap_or(u64::MAX),
         outcome,
         usage,
-        enforcement: enforced(plan, &failed),
-        operations: operations(plan, &failed),
+        enforcement: expected.enforcement,
+        operations: expected.operations,
         denials,
         denials_dropped,
         discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
@@ -56,35 +97,9 @@ fn indexed(plan: &Plan) -> impl Iterator<Item = (u32, &Step)> {
     (0_u32..).zip(&plan.steps)
 }
 
-/// What became of every step. `failed` holds those that failed although the run went on, by index.
-fn operations(plan: &Plan, failed: &BTreeMap<u32, String>) -> Vec<OperationResult> {
-    let result = |(index, step): (u32, &Step)| OperationResult {
-        operation: step.operation.to_string(),
-        protection: step.protection,
-        failed: failed.get(&index).cloned(),
-    };
-    indexed(plan).map(result).collect()
-}
-
-/// How well every protection was enforced: as the plan says, and less where one of its steps failed.
-fn enforced(plan: &Plan, failed: &BTreeMap<u32, String>) -> Vec<Enforcement> {
-    let mut entries = enforcement(plan);
-    for (index, step) in indexed(plan) {
-        let entry = entries.iter_mut().find(|entry| entry.protection == step.protection);
-        if let (Some(error), Some(entry)) = (failed.get(&index), entry) {
-            let failure = format!("{} failed: {error}", step.operation);
-            let reason = match &entry.level {
-                Level::Degraded { reason } => format!("{reason}; {failure}"),
-                Level::Enforced => failure,
-            };
-            entry.level = Level::Degraded { reason };
-        }
-    }
-    entries
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Instant;
 
     use stockade_linux::denials::DenialLog;
@@ -136,8 +151,13 @@ mod tests {
             stderr_tail: Vec::new(),
         };
         let plan = plan();
-        let report =
-            report(&plan, UNIX_EPOCH, finished, Found { failures: vec!["a".into(), "b".into()], ..Found::default() });
+        let report = report(
+            &plan,
+            Expected::of(&plan),
+            UNIX_EPOCH,
+            finished,
+            Found { failures: vec!["a".into(), "b".into()], ..Found::default() },
+        );
         let failures: Vec<_> = report.operations.iter().map(|result| result.failed.as_deref()).collect();
         assert_eq!(failures, [None, Some("no such device"), Some("no"), Some("a; b")]);
         let level =

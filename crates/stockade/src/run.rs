@@ -18,6 +18,7 @@ use stockade_spec::request::Trace;
 use stockade_spec::{HostFacts, Plan, Policy, Report, Request};
 use stockade_workspace::{Before, StateDirectory, recover};
 
+use crate::account::Expected;
 use crate::error::Error;
 use crate::event::Event;
 use crate::job::{Job, Work};
@@ -130,6 +131,7 @@ fn supervise(
         }
     };
     tell(Event::Started(plan));
+    let expected = Expected::of(plan);
     let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over)) {
         Ok(finished) => finished,
         Err(error) => {
@@ -141,7 +143,7 @@ fn supervise(
     let found = protected.map_or(Ok(Found::default()), |files| files.borrow_mut().finish(&mut finished.denials))?;
     fault::place();
     infer(work.request, plan, &mut finished);
-    let report = account::report(plan, started, finished, found);
+    let report = account::report(plan, expected, started, finished, found);
     tell(Event::Ended(&report));
     Ok(report)
 }

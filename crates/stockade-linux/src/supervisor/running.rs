@@ -29,8 +29,8 @@ pub trait Watch: std::fmt::Debug {
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Does it.
     fn ready(&mut self, denials: &mut DenialLog<'_>);
-    /// Called once at most: nothing that the command started runs any more, and the kernel takes down what held it. Not
-    /// called when the run ends in another way than by its own report.
+    /// Called once at most: nothing that the command started runs any more, though the kernel may still be closing its files
+    /// and taking down what held it. Not called when the run ends in another way than by itself.
     fn over(&mut self, denials: &mut DenialLog<'_>);
 }
 
@@ -131,15 +131,22 @@ impl<'a> Running<'a> {
             self.serve(&revents, layout, &mut watch)?;
             self.look_at_bounds()?;
         }
-        // In this tier init is the only process left of its namespace when it reports, and about to end: what others do
-        // then need not wait until the kernel has taken its namespaces and mounts down.
+        if !self.parts.sandbox.reaped {
+            self.nothing_runs(&mut watch);
+        }
+        self.finish()
+    }
+
+    /// Init is the only process left: it has said so, or nobody runs under the filter any more, which every other process
+    /// does (`seccomp_filter_release` in `kernel/seccomp.c` tells so when a process cannot return to its program again). In
+    /// this tier init changes nothing outside, so that what is done when all is over need not wait until init and the
+    /// kernel have taken everything down.
+    fn nothing_runs(&mut self, watch: &mut Option<Box<dyn Watch>>) {
         if self.parts.plan.tier == stockade_spec::Tier::Namespaces
-            && !self.parts.sandbox.reaped
-            && let Some(watch) = &mut watch
+            && let Some(mut watch) = watch.take()
         {
             watch.over(&mut self.parts.denials);
         }
-        self.finish()
     }
 
     fn poll(&self, watch: Option<&dyn Watch>) -> Result<(Vec<PollFlags>, Layout), RunError> {
@@ -182,10 +189,10 @@ impl<'a> Running<'a> {
         watch: &mut Option<Box<dyn Watch>>,
     ) -> Result<(), RunError> {
         let is_ready = |place: usize| revents.get(place).is_some_and(|flags| !flags.is_empty());
-        if layout.observer.is_some_and(is_ready) {
-            self.observe()?;
+        if layout.observer.is_some_and(is_ready) && self.observe()? == Activity::Over {
+            self.nothing_runs(watch);
         }
-        if let (Some(place), Some(watch)) = (layout.watch, watch)
+        if let (Some(place), Some(watch)) = (layout.watch, &mut *watch)
             && is_ready(place)
         {
             watch.ready(&mut self.parts.denials);
@@ -252,14 +259,14 @@ impl<'a> Running<'a> {
         Ok(false)
     }
 
-    fn observe(&mut self) -> Result<(), RunError> {
-        if let Some(observer) = &mut self.observer
-            && observer.on_ready(&mut self.parts.denials)? == Activity::Over
-        {
+    fn observe(&mut self) -> Result<Activity, RunError> {
+        let Some(observer) = &mut self.observer else { return Ok(Activity::Over) };
+        let activity = observer.on_ready(&mut self.parts.denials)?;
+        if activity == Activity::Over {
             // Nobody is left who could ask, and the descriptor would stay ready for ever.
             self.observer = None;
         }
-        Ok(())
+        Ok(activity)
     }
 
     fn take_signals(&mut self) -> Result<(), RunError> {
