@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::inferred;
 use stockade_linux::relay::HostStdio;
-use stockade_linux::{Finished, Launch, launch, probe};
+use stockade_linux::{Finished, Launch, Running, launch, probe};
 use stockade_spec::compile::{check_workspace, compile, protected_patterns, survey};
 use stockade_spec::facts::{Availability, Obstacle};
 use stockade_spec::glob::Rules;
@@ -69,16 +69,20 @@ pub fn run(job: &Job<'_>, stdio: HostStdio, observe: impl FnMut(Event<'_>)) -> R
 pub(crate) fn carry_out(work: Work<'_>, stdio: HostStdio, tell: &dyn Fn(Event<'_>)) -> Result<Report, Error> {
     make_up_for_interrupted(&StateDirectory::new(work.state)?, tell)?;
     let mut ground = Ground::look(work)?;
-    let plan = compiled(work, &ground)?;
-    match supervise(work, &ground, &plan, stdio::duplicate(&stdio).map_err(Error::Streams)?, tell) {
+    let first = compiled(work, &ground)?;
+    let second;
+    let (plan, begun) = match begin(work, &ground, &first, stdio::duplicate(&stdio).map_err(Error::Streams)?, tell) {
         Err(Error::Launch(error)) => {
             let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
             ground.facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
-            let plan = compiled(work, &ground)?;
-            supervise(work, &ground, &plan, stdio, tell)
+            second = compiled(work, &ground)?;
+            (&second, begin(work, &ground, &second, stdio, tell)?)
         }
-        done => done,
-    }
+        begun => (&first, begun?),
+    };
+    // While the command runs, and not when its caller waits for the end.
+    drop(ground);
+    follow(work, plan, begun, tell)
 }
 
 /// Where a run takes place.
@@ -111,25 +115,39 @@ fn compiled(work: Work<'_>, ground: &Ground) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-fn supervise(
+/// A run whose command is being executed.
+#[derive(Debug)]
+struct Begun<'a> {
+    running: Running<'a>,
+    protected: Option<Rc<RefCell<ProtectedFiles>>>,
+    started: SystemTime,
+}
+
+/// Launches the plan.
+fn begin<'a>(
     work: Work<'_>,
     ground: &Ground,
-    plan: &Plan,
+    plan: &'a Plan,
     stdio: HostStdio,
-    tell: &dyn Fn(Event<'_>),
-) -> Result<Report, Error> {
+    tell: &'a dyn Fn(Event<'_>),
+) -> Result<Begun<'a>, Error> {
     let protected = ProtectedFiles::begin(&StateDirectory::new(work.state)?, ground.before.as_ref(), plan)?;
     let protected = protected.map(|files| Rc::new(RefCell::new(files)));
     fault::place();
     let started = SystemTime::now();
     let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
-    let running = match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
-        Ok(running) => running,
+    match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
+        Ok(running) => Ok(Begun { running, protected, started }),
         Err(error) => {
             protected.map_or(Ok(()), |files| files.borrow_mut().abandon())?;
-            return Err(error.into());
+            Err(error.into())
         }
-    };
+    }
+}
+
+/// Follows the run to its end, and accounts for it.
+fn follow<'a>(work: Work<'_>, plan: &'a Plan, begun: Begun<'a>, tell: &'a dyn Fn(Event<'_>)) -> Result<Report, Error> {
+    let Begun { running, protected, started } = begun;
     tell(Event::Started(plan));
     let expected = Expected::of(plan);
     let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over)) {

@@ -13,6 +13,8 @@ use super::tail::Tail;
 
 /// Bytes that are moved in one step, and the most that is held in memory for one stream.
 const CHUNK: usize = 64 * 1024;
+/// Bytes that are read at first: a stream that is closed unwritten, as standard error mostly is, is not worth a larger buffer.
+const FIRST_READ: usize = 1024;
 
 /// Steps before the other streams get their turn.
 const STEPS: usize = 16;
@@ -288,10 +290,13 @@ impl Output {
 
     /// Reads from the command's end into the buffer. `None` when there is nothing for now, 0 at its end.
     fn read(&mut self, length: usize) -> Result<Option<usize>, RelayError> {
-        self.buffer.resize(CHUNK, 0);
+        if self.buffer.len() < length {
+            self.buffer.resize(if self.buffer.is_empty() { FIRST_READ } else { CHUNK }, 0);
+        }
         let Some(source) = &self.source else { return Ok(Some(0)) };
+        let length = length.min(self.buffer.len());
         loop {
-            return match rustix::io::read(source, &mut self.buffer[..length.min(CHUNK)]) {
+            return match rustix::io::read(source, &mut self.buffer[..length]) {
                 Ok(read) => Ok(Some(read)),
                 Err(Errno::AGAIN) => Ok(None),
                 Err(Errno::INTR) => continue,

@@ -27,11 +27,11 @@ use crate::sys::signals::Signals;
 
 /// What a launch needs besides the plan.
 #[derive(Debug)]
-pub struct Launch<'a> {
+pub struct Launch<'a, 'h> {
     /// The plan.
     pub plan: &'a Plan,
     /// Where control groups can be made.
-    pub cgroups: &'a CgroupFacts,
+    pub cgroups: &'h CgroupFacts,
     /// The caller's standard streams, or others in their place.
     pub stdio: HostStdio,
     /// Collects what is refused.
@@ -42,7 +42,7 @@ pub struct Launch<'a> {
 ///
 /// # Errors
 /// See [`LaunchError`]; nothing is left behind then.
-pub fn launch(launch: Launch<'_>) -> Result<Running<'_>, LaunchError> {
+pub fn launch<'a>(launch: Launch<'a, '_>) -> Result<Running<'a>, LaunchError> {
     if !is_single_threaded().map_err(LaunchError::Threads)? {
         return Err(LaunchError::Threaded);
     }
