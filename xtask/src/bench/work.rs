@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -62,5 +63,7 @@ fn fill(workspace: &Path) -> Result<(), Failure> {
         let content = format!("def function_{number}(x):\n    return x * {number} + len('{number}')\n").repeat(8);
         fs::write(directory.join(format!("module_{number}.py")), content)?;
     }
-    Ok(())
+    // What the last one wrote must not be written to the disk while the next one is measured.
+    let status = Command::new("sync").status()?;
+    if status.success() { Ok(()) } else { Err("sync failed".into()) }
 }
