@@ -39,7 +39,7 @@ impl Options {
     pub(super) fn parse(arguments: &[&str]) -> Result<Self, Failure> {
         let mut options = Self {
             rounds: 300,
-            work_rounds: 9,
+            work_rounds: 15,
             only: None,
             stockade: None,
             user: "tester".to_owned(),

@@ -61,7 +61,7 @@ fn build() -> Result<PathBuf, Failure> {
         build.args(["--target", &musl]);
         format!("{musl}/release")
     } else {
-        eprintln!("the target {musl} is not installed (rustup target add {musl}): measuring a slower build");
+        warn_of_slower_build(&musl);
         "release".to_owned()
     };
     if !build.status()?.success() {
@@ -71,6 +71,11 @@ fn build() -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent).ok_or("this program lies in no target directory")?;
     Ok(target.join(folder).join("stockade"))
+}
+
+#[expect(clippy::print_stderr, reason = "told to whoever reads the figures")]
+fn warn_of_slower_build(target: &str) {
+    eprintln!("the target {target} is not installed (rustup target add {target}): measuring a slower build");
 }
 
 fn is_installed(target: &str) -> Result<bool, Failure> {
