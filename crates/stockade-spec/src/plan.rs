@@ -4,6 +4,7 @@
 //! over [`Plan::steps`]. A step that fails aborts the launch, unless it is marked degradable.
 
 mod enforcement;
+pub mod gate;
 mod landlock;
 mod operation;
 mod render;

@@ -135,9 +135,12 @@ pub enum RuleProblem {
     /// The caller cannot read it.
     #[error("you have no permission to read it; remove the rule")]
     Sealed,
-    /// It is a socket, FIFO or device.
-    #[error("it is a socket, FIFO or device; only files and directories can be shown")]
+    /// It is a FIFO or device.
+    #[error("it is a FIFO or device; only files and directories can be shown")]
     Special,
+    /// It is a Unix socket, in a list of files.
+    #[error("it is a Unix socket; allow connecting to it with --unix, or in `unix.allow`")]
+    IsSocket,
     /// It is in the workspace, and a symbolic link there leads elsewhere.
     #[error(
         "a symbolic link in the workspace leads it to `{}`, and whoever writes the workspace can make links; name that path itself if it is meant",

@@ -92,7 +92,7 @@ fn leads_nowhere_broad(path: &Path, input: Input<'_>) -> bool {
 /// node at the path's real place: were it put under both names, what is hidden under one would be seen under the other.
 pub(super) fn place(view: &mut View, path: &Path, host: &Host<'_>, node: &Node, protection: Protection) {
     // What is missing or cannot be read is not shown; what is neither file nor directory is not data.
-    if matches!(host.at(path), PathFact::Missing | PathFact::Special | PathFact::Sealed) {
+    if matches!(host.at(path), PathFact::Missing | PathFact::Socket | PathFact::Special | PathFact::Sealed) {
         return;
     }
     let Some(end) = host.real(path) else { return };
@@ -114,7 +114,7 @@ pub(super) fn hide(view: &mut View, path: &Path, host: &Host<'_>, protection: Pr
         PathFact::Missing | PathFact::Sealed => return,
         PathFact::Directory => true,
         PathFact::Symlink { directory, .. } => *directory,
-        PathFact::File | PathFact::Special => false,
+        PathFact::File | PathFact::Socket | PathFact::Special => false,
     };
     if let Some(end) = host.real(path) {
         view.put(end, Node::Mask { directory }, protection);

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostic::{Diagnostic, Source};
 pub use load::{check, check_workspace, load};
-pub use network::{NetworkLimits, NetworkPolicy};
+pub use network::{NetworkDefault, NetworkLimits, NetworkPolicy};
 pub use overrides::Overrides;
 pub use profiles::{DEFAULT_PROFILE, PROFILES, profile_text};
 pub use schema::SCHEMA;

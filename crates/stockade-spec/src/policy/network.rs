@@ -18,6 +18,36 @@ pub struct NetworkPolicy {
     pub limits: NetworkLimits,
 }
 
+/// What happens to an endpoint that no rule names. Ordered by strictness, the strictest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NetworkDefault {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// Whoever runs the sandbox is asked; refused where nobody can be.
+    Ask,
+    /// It may be reached if it is a public address, or a name that leads to one. Private, loopback, link-local and other
+    /// special addresses stay refused.
+    Public,
+}
+
+impl NetworkDefault {
+    /// Every value, the strictest first.
+    pub const ALL: &'static [Self] = &[Self::Deny, Self::Ask, Self::Public];
+
+    /// The word in policies and plans.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Ask => "ask",
+            Self::Public => "public",
+        }
+    }
+}
+
 /// Bounds on traffic of a whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkLimits {
