@@ -59,6 +59,18 @@ impl EndpointRule {
         self.host.covers(&other.host) && other.allowed_ports().iter().all(denied)
     }
 
+    /// Whether every address of the rule is a loopback address.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            HostRule::Name(_) | HostRule::Below(_) => false,
+            HostRule::Address(address) => address.is_loopback(),
+            HostRule::Network(IpNet::V4(network)) => network.prefix_len() >= 8 && network.network().is_loopback(),
+            // The only IPv6 network of loopback addresses is a single address.
+            HostRule::Network(IpNet::V6(_)) => false,
+        }
+    }
+
     /// Refuses a rule that may deny but not allow: it covers names of unrelated owners.
     ///
     /// # Errors
