@@ -74,6 +74,7 @@ pub(crate) fn report(
         operations: expected.operations,
         denials,
         denials_dropped,
+        network: None,
         discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
         quarantined: found.quarantined,
         output,

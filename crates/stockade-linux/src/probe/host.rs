@@ -164,6 +164,7 @@ fn look_at(path: &Path) -> rustix::io::Result<PathFact> {
         FileType::RegularFile => PathFact::File,
         FileType::Directory => PathFact::Directory,
         FileType::Symlink => symlink(path)?,
+        FileType::Socket => PathFact::Socket,
         _ => PathFact::Special,
     })
 }
