@@ -128,7 +128,7 @@ fn supervise(
         }
     };
     tell(Event::Started(plan));
-    let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over)) {
+    let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over).into_iter().collect(), None) {
         Ok(finished) => finished,
         Err(error) => {
             sweep_after_failure(protected, plan, tell)?;
