@@ -6,6 +6,7 @@
 mod enforcement;
 pub mod gate;
 mod landlock;
+mod notes;
 mod operation;
 mod render;
 mod shown;

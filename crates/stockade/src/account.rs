@@ -33,6 +33,7 @@ pub(crate) fn report(plan: &Plan, started: SystemTime, finished: Finished<'_>, f
         operations: operations(plan, &failed),
         denials,
         denials_dropped,
+        network: None,
         discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
         quarantined: found.quarantined,
         output,

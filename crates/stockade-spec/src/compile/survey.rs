@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{home, rules, system, workspace};
+use super::{gate, home, rules, sockets, system, workspace};
 use crate::policy::Policy;
 use crate::request::Request;
 
@@ -16,6 +16,8 @@ pub fn survey(policy: &Policy, request: &Request) -> Vec<PathBuf> {
     home::survey(request, &mut uses);
     workspace::survey(request, &mut uses);
     rules::survey(policy, request, &mut uses);
+    sockets::survey(policy, request, &mut uses);
+    gate::survey(policy, &mut uses);
     paths.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     paths.dedup();
     paths

@@ -19,6 +19,8 @@ pub const NAME_SERVER_PORT: u16 = 53;
 
 /// What the gate lets through: the supervisor's part.
 ///
+/// Rules that name loopback addresses are about the host's; see [`GateRules::host_loopback`].
+///
 /// Rules are canonical texts of [`EndpointRule`](crate::policy::endpoint::EndpointRule). A denial wins over what allows;
 /// what no rule names is decided by `default`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,8 @@
 mod error;
 mod host;
 mod ports;
+mod punycode;
+mod suffix;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -48,6 +50,37 @@ impl EndpointRule {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.host.covers(&other.host) && other.allowed_ports().iter().all(|ports| self.allows_ports(*ports))
+    }
+
+    /// Whether everything that `other` allows is denied by this rule.
+    #[must_use]
+    pub fn denies_all_of(&self, other: &Self) -> bool {
+        let denied = |ports: &Ports| self.ports.is_none_or(|own| own.contains(*ports));
+        self.host.covers(&other.host) && other.allowed_ports().iter().all(denied)
+    }
+
+    /// Whether every address of the rule is a loopback address.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            HostRule::Name(_) | HostRule::Below(_) => false,
+            HostRule::Address(address) => address.is_loopback(),
+            HostRule::Network(IpNet::V4(network)) => network.prefix_len() >= 8 && network.network().is_loopback(),
+            // The only IPv6 network of loopback addresses is a single address.
+            HostRule::Network(IpNet::V6(_)) => false,
+        }
+    }
+
+    /// Refuses a rule that may deny but not allow: it covers names of unrelated owners.
+    ///
+    /// # Errors
+    /// [`EndpointError::TooBroad`] for `*.com` and, with the feature `public-suffixes`, for every other suffix below which
+    /// a registry lets anybody have a name.
+    pub fn check_allowed(&self) -> Result<(), EndpointError> {
+        match &self.host {
+            HostRule::Below(suffix) if suffix::is_public(suffix) => Err(EndpointError::TooBroad(self.host.to_string())),
+            _ => Ok(()),
+        }
     }
 
     fn allows_ports(&self, wanted: Ports) -> bool {
@@ -105,7 +138,10 @@ fn refuse_foreign(text: &str) -> Result<(), EndpointError> {
         return Err(EndpointError::UserInfo);
     }
     if !text.is_ascii() {
-        return Err(EndpointError::NotAscii);
+        let (host, port) = text.split_once(':').map_or((text, ""), |(host, _)| (host, &text[host.len()..]));
+        let meant = punycode::ascii_form(host.strip_prefix("*.").unwrap_or(host));
+        let star = if host.starts_with("*.") { "*." } else { "" };
+        return Err(EndpointError::NotAscii { meant: meant.map(|meant| format!("{star}{meant}{port}")) });
     }
     match text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-.:*/[]_".contains(*c)) {
         Some(character) => Err(EndpointError::Character(character)),

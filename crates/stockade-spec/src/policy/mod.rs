@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostic::{Diagnostic, Source};
 pub use load::{check, check_workspace, load};
+pub(crate) use network::{MOST_AT_ONCE, MOST_PER_SECOND};
 pub use network::{NetworkDefault, NetworkLimits, NetworkPolicy};
 pub use overrides::Overrides;
 pub use profiles::{DEFAULT_PROFILE, PROFILES, profile_text};

@@ -42,8 +42,7 @@ fn below(suffix: &str, whole: &str) -> Result<HostRule, EndpointError> {
     if is_numeric(suffix) {
         return Err(EndpointError::Numeric(whole.to_owned()));
     }
-    let suffix = name(suffix)?;
-    if suffix.contains('.') { Ok(HostRule::Below(suffix)) } else { Err(EndpointError::TooBroad(whole.to_owned())) }
+    name(suffix).map(HostRule::Below)
 }
 
 /// Whether some reader would take the text for an IPv4 address: its last label is a decimal, octal or hexadecimal number
