@@ -150,7 +150,7 @@ fn follow<'a>(work: Work<'_>, plan: &'a Plan, begun: Begun<'a>, tell: &'a dyn Fn
     let Begun { running, protected, started } = begun;
     tell(Event::Started(plan));
     let expected = Expected::of(plan);
-    let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over)) {
+    let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over).into_iter().collect(), None) {
         Ok(finished) => finished,
         Err(error) => {
             sweep_after_failure(protected, plan, tell)?;

@@ -63,6 +63,7 @@ impl Scene {
             explanations,
             supervisor: process,
             first_process: process,
+            gate: None,
         };
         Self { _workspace: workspace, filter, context }
     }

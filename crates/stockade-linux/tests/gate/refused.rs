@@ -1,0 +1,103 @@
+//! What does not get out, and what is known of it.
+
+use stockade_spec::report::Area;
+
+use crate::Test;
+use crate::keeper::Keeper;
+use crate::run::{Seen, follow, plan, routes, run};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("refused::the_keeper_has_its_say", keeper),
+    ("refused::nothing_leaves_without_a_keeper", no_keeper),
+    ("refused::datagrams_reach_nobody_and_are_seen", datagrams),
+    ("refused::the_kernel_prohibits_what_nobody_was_asked_about", kernel),
+];
+
+fn errno(action: &str, number: i32) -> String {
+    format!("{action}: errno {number}")
+}
+
+fn keeper() {
+    let actions = ["tcp 198.18.0.6:443", "tcp 192.0.2.1:80", "tcp [2001:db8::1]:80", "tcp [::ffff:192.0.2.1]:80"];
+    let seen = run(&actions, |inside| Keeper::new(inside, &["198.18.0.5:443"]));
+    assert_eq!(seen.lines, actions.map(|action| errno(action, libc::EACCES)));
+    assert_eq!(
+        seen.denied(),
+        ["connect name-of.198.18.0.6:443", "connect name-of.192.0.2.1:80", "connect name-of.2001:db8::1:80",]
+    );
+    let first = &seen.denials[0];
+    assert_eq!((first.area, first.rule.as_deref()), (Area::Network, Some("nothing allows it")));
+    assert_eq!(first.suggestion.as_deref(), Some("--allow 198.18.0.6:443"));
+    assert!(first.process.is_some());
+    assert_eq!(seen.denials[1].count, 2, "an IPv4 address in IPv6 form is the same address");
+}
+
+fn no_keeper() {
+    let actions = ["tcp 198.18.0.5:443", "tcp 192.0.2.1:80"];
+    for routes in [Some(routes()), None] {
+        let seen = follow(&plan(routes, &actions), |_| (Vec::new(), None));
+        assert_eq!(seen.lines, actions.map(|action| errno(action, libc::EACCES)));
+        assert_eq!(seen.denied(), ["connect 198.18.0.5:443", "connect 192.0.2.1:80"]);
+    }
+}
+
+fn datagrams() {
+    let actions = [
+        // As `getaddrinfo` does, to sort addresses.
+        "udp-connect 198.18.0.5:443",
+        "udp-connect [fd53:746f:636b::5]:443",
+        // As QUIC does.
+        "udp-connect-send 198.18.0.7:443",
+        "udp-connect-send [fd53:746f:636b::7]:443",
+        "udp 198.18.0.8:53",
+        "udp 192.0.2.1:53",
+        "udp-connect 192.0.2.2:53",
+        "udp-connect [2001:db8::2]:53",
+    ];
+    let Seen { lines, mut denials } = run(&actions, |inside| Keeper::new(inside, &[]));
+    assert!(lines[0].starts_with("udp-connect 198.18.0.5:443: from "), "{lines:?}");
+    assert!(lines[1].starts_with("udp-connect [fd53:746f:636b::5]:443: from "), "{lines:?}");
+    assert!(lines[2].ends_with(": sent") && lines[3].ends_with(": sent"), "{lines:?}");
+    assert_eq!(lines[4..], [4, 5, 6, 7].map(|at| errno(actions[at], libc::EACCES)));
+    denials.sort_by(|one, other| (&one.operation, &one.target).cmp(&(&other.operation, &other.target)));
+    let denied = Seen { lines, denials }.denied();
+    assert_eq!(
+        denied,
+        [
+            "connect 192.0.2.2:53",
+            "connect [2001:db8::2]:53",
+            "send 198.18.0.7:443 (udp)",
+            "send [fd53:746f:636b::7]:443 (udp)",
+            "sendto 192.0.2.1:53",
+            "sendto 198.18.0.8:53",
+        ]
+    );
+}
+
+/// Without a filter that asks, as for a process whose memory cannot be read.
+fn kernel() {
+    let actions = [
+        "tcp 192.0.2.1:80",
+        "udp-connect 192.0.2.1:53",
+        "tcp [2001:db8::1]:80",
+        "udp-connect [2001:db8::1]:53",
+        "tcp 198.18.0.5:443",
+        "tcp [fd53:746f:636b::5]:443",
+        "fast-open 198.18.0.5:443",
+    ];
+    let mut plan = plan(Some(routes()), &actions);
+    plan.steps.pop();
+    let seen = follow(&plan, |_| (Vec::new(), None));
+    let expected = [
+        libc::EACCES,
+        libc::EACCES,
+        libc::EACCES,
+        libc::EACCES,
+        libc::ECONNREFUSED,
+        libc::ECONNREFUSED,
+        libc::EOPNOTSUPP,
+    ];
+    let expected: Vec<String> = actions.iter().zip(expected).map(|(action, number)| errno(action, number)).collect();
+    assert_eq!(seen.lines, expected);
+    assert_eq!(seen.denied(), [""; 0]);
+}
