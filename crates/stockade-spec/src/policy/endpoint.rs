@@ -6,6 +6,7 @@
 
 mod error;
 mod host;
+mod name;
 mod ports;
 mod punycode;
 mod suffix;
@@ -17,6 +18,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 pub use error::EndpointError;
+pub use name::HostName;
 pub use ports::Ports;
 pub(super) use ports::port;
 
@@ -83,30 +85,59 @@ impl EndpointRule {
         }
     }
 
+    /// Whether the rule speaks of this port when it allows: 80 and 443 where it names none.
+    #[must_use]
+    pub fn allows_port(&self, port: u16) -> bool {
+        port != 0 && self.allows_ports(Ports::one(port))
+    }
+
+    /// Whether the rule speaks of this port when it denies: any port where it names none.
+    #[must_use]
+    pub fn denies_port(&self, port: u16) -> bool {
+        self.ports.is_none_or(|ports| ports.contains(Ports::one(port)))
+    }
+
     fn allows_ports(&self, wanted: Ports) -> bool {
         self.allowed_ports().iter().any(|ports| ports.contains(wanted))
     }
 
     /// The ports that the rule covers when it allows.
-    fn allowed_ports(&self) -> Vec<Ports> {
+    #[must_use]
+    pub fn allowed_ports(&self) -> Vec<Ports> {
         self.ports.map_or_else(|| vec![Ports::one(80), Ports::one(443)], |ports| vec![ports])
     }
 }
 
 impl HostRule {
+    /// Whether the rule speaks of this name.
+    #[must_use]
+    pub fn has_name(&self, name: &HostName) -> bool {
+        match self {
+            Self::Name(own) => own == name.as_str(),
+            Self::Below(suffix) => name.is_below(suffix),
+            Self::Address(_) | Self::Network(_) => false,
+        }
+    }
+
+    /// Whether the rule speaks of this address, as it is written.
+    #[must_use]
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Address(own) => *own == address,
+            Self::Network(network) => network.contains(&address),
+            Self::Name(_) | Self::Below(_) => false,
+        }
+    }
+
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Below(suffix), Self::Name(name)) => is_below(name, suffix),
-            (Self::Below(outer), Self::Below(inner)) => outer == inner || is_below(inner, outer),
+            (Self::Below(suffix), Self::Name(name)) => name::is_below(name, suffix),
+            (Self::Below(outer), Self::Below(inner)) => outer == inner || name::is_below(inner, outer),
             (Self::Network(network), Self::Address(address)) => network.contains(address),
             (Self::Network(outer), Self::Network(inner)) => outer.contains(inner),
             _ => self == other,
         }
     }
-}
-
-fn is_below(name: &str, suffix: &str) -> bool {
-    name.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
 impl FromStr for EndpointRule {

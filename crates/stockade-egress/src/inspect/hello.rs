@@ -1,0 +1,175 @@
+//! The ClientHello of TLS (RFC 8446, section 4.1.2; RFC 6066, section 3), which may be spread over several records.
+
+use super::Refusal;
+use super::inspection::Look;
+use crate::rules::HostName;
+
+/// Longest ClientHello, in bytes. Those with keys for the time after quantum computers have some two thousand.
+const MAX_HELLO: usize = 16 << 10;
+/// Most bytes in a record that is not encrypted (RFC 8446, section 5.1).
+const MAX_RECORD: usize = 1 << 14;
+/// Bytes in front of a record's content.
+const RECORD_HEADER: usize = 5;
+/// Bytes in front of a handshake message's content.
+const MESSAGE_HEADER: usize = 4;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const SERVER_NAME: u16 = 0;
+const HOST_NAME: u8 = 0;
+
+/// Whether bytes are the start of a handshake over TLS of any version, or may become it.
+pub(super) fn is_start(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&HANDSHAKE) && bytes.get(1).is_none_or(|major| *major == 3)
+}
+
+/// Looks at records that hold a ClientHello, and settles them as a whole.
+pub(super) fn look(held: &[u8], host: &HostName) -> Result<Look, Refusal> {
+    let (mut message, mut rest) = (Vec::new(), held);
+    while let Some((header, behind)) = rest.split_at_checked(RECORD_HEADER) {
+        let length = record_length(header)?;
+        let content = behind.get(..length).unwrap_or(behind);
+        message.extend(content);
+        let wanted = message_length(&message)?;
+        if content.len() < length {
+            return Ok(Look::More);
+        }
+        rest = &behind[length..];
+        if wanted.is_some_and(|wanted| message.len() > wanted) {
+            return Err(Refusal::Hello("something follows it in the same record"));
+        }
+        if wanted == Some(message.len()) {
+            check(&message[MESSAGE_HEADER..], host)?;
+            return Ok(Look::Settled(held.len() - rest.len()));
+        }
+    }
+    // What there is of a header has to be one's start.
+    if rest.is_empty() || is_start(rest) { Ok(Look::More) } else { Err(Refusal::Hello("a record of another type")) }
+}
+
+fn record_length(header: &[u8]) -> Result<usize, Refusal> {
+    if !is_start(header) {
+        return Err(Refusal::Hello("a record of another type comes before its end"));
+    }
+    match usize::from(u16::from_be_bytes([header[3], header[4]])) {
+        0 => Err(Refusal::Hello("a record is empty")),
+        length if length > MAX_RECORD => Err(Refusal::Hello("a record is too long")),
+        length => Ok(length),
+    }
+}
+
+/// The length of the whole handshake message that begins here, once it is known.
+fn message_length(message: &[u8]) -> Result<Option<usize>, Refusal> {
+    if message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
+        return Err(Refusal::Hello("it is another message"));
+    }
+    let Some(header) = message.first_chunk::<MESSAGE_HEADER>() else { return Ok(None) };
+    let length = u32::from_be_bytes([0, header[1], header[2], header[3]]);
+    match usize::try_from(length) {
+        Ok(length) if length <= MAX_HELLO => Ok(Some(MESSAGE_HEADER + length)),
+        _ => Err(Refusal::Hello("it is too long")),
+    }
+}
+
+/// What follows a ClientHello.
+pub(super) enum Behind {
+    /// Not told yet.
+    More,
+    /// A record that means nothing, of so many bytes.
+    Padding(usize),
+    /// A handshake message that is, or may be, another ClientHello.
+    Hello,
+    /// Anything else: nothing names a server any more.
+    Unseen,
+}
+
+/// Looks at what follows a ClientHello. A server that wants other keys asks for a second one; in front of it a client may
+/// send a change of ciphers that has no meaning (RFC 8446, appendix D.4).
+pub(super) fn look_behind(held: &[u8]) -> Behind {
+    match held {
+        [CHANGE_CIPHER_SPEC, 3, _, 0, 1, 1, ..] => Behind::Padding(RECORD_HEADER + 1),
+        [CHANGE_CIPHER_SPEC, ..] if held.len() <= RECORD_HEADER => Behind::More,
+        [HANDSHAKE, _, _, _, _, CLIENT_HELLO, ..] => Behind::Hello,
+        [HANDSHAKE, ..] if held.len() <= RECORD_HEADER => Behind::More,
+        _ => Behind::Unseen,
+    }
+}
+
+fn check(hello: &[u8], host: &HostName) -> Result<(), Refusal> {
+    let named = server_name(hello).ok_or(Refusal::Hello("a field is cut off, empty or given twice"))?;
+    let Some(named) = named else { return Ok(()) };
+    let agrees = str::from_utf8(named).is_ok_and(|text| text.parse().is_ok_and(|name: HostName| name == *host));
+    if agrees { Ok(()) } else { Err(Refusal::server_name(named)) }
+}
+
+/// The name in a ClientHello; `None` of one that is malformed, `Some(None)` of one without a name.
+#[expect(clippy::option_option, reason = "outside is whether it can be read, inside whether there is a name")]
+fn server_name(hello: &[u8]) -> Option<Option<&[u8]>> {
+    let mut fields = Fields(hello);
+    // The version and the random number.
+    fields.take(2 + 32)?;
+    if fields.short_vector()?.len() > 32 {
+        return None;
+    }
+    let suites = fields.vector()?;
+    let compression = fields.short_vector()?;
+    if suites.is_empty() || suites.len() % 2 != 0 || compression.is_empty() {
+        return None;
+    }
+    // TLS 1.2 may do without extensions at all.
+    if fields.0.is_empty() {
+        return Some(None);
+    }
+    let mut extensions = Fields(fields.vector()?);
+    if !fields.0.is_empty() {
+        return None;
+    }
+    let mut named = None;
+    while !extensions.0.is_empty() {
+        let (kind, data) = (extensions.word()?, extensions.vector()?);
+        if kind == SERVER_NAME && named.replace(only_host_name(data)?).is_some() {
+            return None;
+        }
+    }
+    Some(named)
+}
+
+/// The one entry of a list of server names. Others than one of type host name were never defined.
+fn only_host_name(data: &[u8]) -> Option<&[u8]> {
+    let mut list = Fields(data);
+    let mut entries = Fields(list.vector()?);
+    let (kind, name) = (entries.take(1)?[0], entries.vector()?);
+    let alone = list.0.is_empty() && entries.0.is_empty();
+    (alone && kind == HOST_NAME && !name.is_empty()).then_some(name)
+}
+
+/// What is left of a message.
+struct Fields<'m>(&'m [u8]);
+
+impl<'m> Fields<'m> {
+    fn take(&mut self, count: usize) -> Option<&'m [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn word(&mut self) -> Option<u16> {
+        self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    /// Bytes with their number in two bytes in front.
+    fn vector(&mut self) -> Option<&'m [u8]> {
+        let count = self.word()?;
+        self.take(usize::from(count))
+    }
+
+    /// Bytes with their number in one byte in front.
+    fn short_vector(&mut self) -> Option<&'m [u8]> {
+        let count = self.take(1)?[0];
+        self.take(usize::from(count))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,22 @@
+//! The gate: the only way out to the network, and what it lets through.
+//!
+//! The order of the modules is the order in which a connection meets them:
+//!
+//! ```text
+//! name -> resolver (rules, names) -> fake address -> rules -> dial -> first bytes (inspect) -> flow
+//! ```
+//!
+//! [`rules`] decide about hosts and ports, and which addresses are never dialled unasked. [`names`] give every allowed name
+//! an address of its own inside, so that the name behind each connection is known for certain, whatever the protocol.
+//! [`resolver`] answers DNS messages with those addresses; no query leaves. [`inspect`] reads what a program says first, so
+//! that it does not name another host to the server than the one that was decided about.
+//!
+//! This crate knows nothing of sandboxes: sockets are handed to it. What it reads was written by hostile code: nothing
+//! panics on it, and everything that it can make grow is bounded.
+
+#![forbid(unsafe_code)]
+
+pub mod inspect;
+pub mod names;
+pub mod resolver;
+pub mod rules;
