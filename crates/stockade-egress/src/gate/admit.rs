@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::asks::Answer;
 use super::shared::{NewDoor, Shared};
-use crate::event::{Denial, Event, Limit, Process, Reason};
+use crate::event::{Denial, Limit, Process, Reason};
 use crate::flow::doors::{Door, Pass};
 use crate::rules::{Host, Verdict};
 
@@ -19,7 +19,7 @@ pub enum Admission {
     /// It may. Nothing depends on the program having left the address as it was: where the gate does not listen, the kernel
     /// refuses.
     Continue,
-    /// It must fail. The denial has been put into the events too.
+    /// It must fail. The denial is for whoever asked to tell: no event says it again.
     Refuse {
         /// The error number for the program: `EACCES`, or `ENETDOWN` when the gate has ended.
         errno: i32,
@@ -136,7 +136,6 @@ impl Shared {
             rule: refusal.rule,
             process,
         };
-        self.events.push(Event::Denied(Box::new(denial.clone())));
         Admission::Refuse { errno: errno.raw_os_error(), denial: Box::new(denial) }
     }
 }

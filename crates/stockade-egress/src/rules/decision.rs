@@ -2,22 +2,11 @@
 
 use std::net::IpAddr;
 
+use stockade_spec::policy::NetworkDefault;
 use stockade_spec::policy::endpoint::{EndpointRule, HostName, HostRule, Ports};
 
 use super::host::Host;
 use super::special::{self, SpecialRange};
-
-/// What becomes of endpoints that no rule names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NetworkDefault {
-    /// They are refused.
-    #[default]
-    Deny,
-    /// Whoever runs the sandbox is asked.
-    Ask,
-    /// They may be reached if they are public: names, and addresses that are not [`special`].
-    Public,
-}
 
 /// The rules of a run. Immutable; cheap to ask.
 #[derive(Clone, Debug, Default)]

@@ -8,5 +8,7 @@ mod decision;
 mod host;
 pub mod special;
 
-pub use decision::{Misled, NetworkDefault, Rules, Verdict};
+pub use decision::{Misled, Rules, Verdict};
+pub use stockade_spec::policy::NetworkDefault;
+
 pub use host::{EndpointError, Host, HostName};
