@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::hello::tests::{hello, hello_with, name_extension, record};
+use super::super::hello::tests::{extension, hello, hello_with, name_extension, record};
 use super::*;
 
 fn inspection() -> Inspection {
@@ -187,6 +187,10 @@ fn every_hello_is_checked() {
     ] {
         assert_eq!(outcome(&bytes), refused, "{what}");
     }
+    let early = record(&hello_with(&[extension(42, b""), name_extension(b"api.example.com")].concat()));
+    assert_eq!(outcome(&[&early, change, data, data, &other].concat()), refused, "the one after early data");
+    let much = [&early, [data, &[0; 65_536]].concat().as_slice(), data].concat();
+    assert!(outcome(&much).is_ok(), "early data that was taken goes on for ever");
     for (what, bytes) in [
         ("data", [ours.as_slice(), data].concat()),
         ("padding and data", [&ours, change, data].concat()),
