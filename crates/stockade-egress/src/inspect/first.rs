@@ -14,8 +14,10 @@ const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTI
 
 /// What the first bytes are.
 pub(super) enum First {
-    /// They could still be several things.
+    /// They could still be several things, and there is no whole line.
     More,
+    /// They could still be the start of HTTP/2, which has several lines.
+    MorePreface,
     /// TLS.
     Hello,
     /// A request of HTTP/1.
@@ -68,7 +70,7 @@ fn could_be_request(bytes: &[u8]) -> bool {
 fn of_line(line: &[u8], held: &[u8], upgraded: bool) -> Result<First, Refusal> {
     if !upgraded && line.starts_with(b"PRI ") && PREFACE.starts_with(&held[..held.len().min(PREFACE.len())]) {
         let whole = held.len() >= PREFACE.len();
-        return Ok(if whole { First::Pass(Protocol::Http2) } else { First::More });
+        return Ok(if whole { First::Pass(Protocol::Http2) } else { First::MorePreface });
     }
     if has_version(line) {
         return Ok(First::Request);

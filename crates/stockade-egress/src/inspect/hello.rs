@@ -63,7 +63,7 @@ pub(super) fn look(held: &[u8], host: &HostName) -> Result<Option<Hello>, Refusa
 
 fn record_length(header: &[u8]) -> Result<usize, Refusal> {
     if !is_start(header) {
-        return Err(Refusal::Hello("a record of another type comes before its end"));
+        return Err(Refusal::Hello("a record of another type"));
     }
     match usize::from(u16::from_be_bytes([header[3], header[4]])) {
         0 => Err(Refusal::Hello("a record is empty")),

@@ -191,6 +191,7 @@ impl Inspection {
                 self.searched = held.len();
                 return Ok(Look::More);
             }
+            First::MorePreface => return Ok(Look::More),
             First::Pass(protocol) => return Ok(Look::Pass(protocol)),
             First::AsksForTls(count) => return Ok(Look::Settled(count)),
             First::Hello => {

@@ -204,6 +204,15 @@ fn every_hello_is_checked() {
 }
 
 #[test]
+fn a_false_start_of_http2_is_refused_however_it_comes() {
+    let start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\x0e".as_slice();
+    let version = Err(Refusal::Request("its version is neither HTTP/1.1 nor HTTP/1.0"));
+    assert_eq!(outcome(start), version);
+    assert_eq!(push_all(start.chunks(1)).1, version);
+    assert_eq!(push_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".chunks(1)).1, Ok(Some(Protocol::Http2)));
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let long = [b"GET / HTTP/1.1\r\nHost: api.example.com\r\nX: ".as_slice(), &vec![b'x'; MAX_HELD]].concat();
     assert_eq!(outcome(&long), Err(Refusal::TooLong));
@@ -245,6 +254,7 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
         b"5\r\nhello\r\n0\r\n\r\n".to_vec(),
         b"\0\0\0\x08\x04\xd2\x16\x2f".to_vec(),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM".to_vec(),
         b"\r\n".to_vec(),
         b"SSH-2.0-x\r\n".to_vec(),
     ]);
