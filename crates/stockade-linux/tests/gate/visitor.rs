@@ -29,6 +29,14 @@ fn attempt(how: &str, place: &str) -> io::Result<String> {
     let address = || place.parse::<SocketAddr>().map_err(io::Error::other);
     match how {
         "tcp" => read_all(TcpStream::connect(address()?)?),
+        "tcp-thread" => {
+            let address = address()?;
+            std::thread::spawn(move || read_all(TcpStream::connect(address)?)).join().expect("it does not panic")
+        }
+        "no-socket" => {
+            rustix::net::connect(&std::fs::File::open("/dev/null")?, &address()?)?;
+            Ok("connected".to_owned())
+        }
         "tcp-timeout" => read_all(TcpStream::connect_timeout(&address()?, PATIENCE)?),
         "tcp-listener" => TcpListener::bind(address()?).map(|_| "bound".to_owned()),
         "tcp-twice" => reconnect(address()?),

@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use self::routes::RouteError;
 pub(crate) use self::service::serve;
+use super::message::MAX_NAME_SERVERS;
 
 /// Why the inside of the gate cannot be set up.
 #[derive(Debug, Error)]
@@ -35,6 +36,9 @@ pub(crate) enum GateError {
         /// The system's error.
         source: io::Error,
     },
+    /// The plan has more addresses of name servers than the supervisor takes.
+    #[error("a name server listens at {MAX_NAME_SERVERS} addresses at most, and not at {0}")]
+    TooManyNameServers(usize),
     /// A socket for the supervisor cannot be made.
     #[error("cannot make the gate's {kind} socket at {address}")]
     Socket {
@@ -73,6 +77,9 @@ impl GateSockets {
 ///
 /// A namespace without IPv6 gets none of it for IPv6: there is nothing then that could be reached by it.
 pub(crate) fn set_up(routes: &GateRoutes) -> Result<GateSockets, GateError> {
+    if routes.name_servers.len() > usize::from(MAX_NAME_SERVERS) {
+        return Err(GateError::TooManyNameServers(routes.name_servers.len()));
+    }
     settings::write()?;
     let has_ipv6 = routes::add(routes)?;
     let mut sockets = GateSockets::default();
