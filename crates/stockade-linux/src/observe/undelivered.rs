@@ -9,7 +9,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::net::{AddressFamily, RecvFlags, recv, sockopt};
+use rustix::net::{RecvFlags, recv};
 use stockade_spec::report::Area;
 
 use super::address::is_local;
@@ -26,16 +26,12 @@ const UDP: u8 = 17;
 
 /// Records datagrams of one family that reached nobody.
 #[derive(Debug)]
-pub struct Undelivered {
-    socket: OwnedFd,
-    name: fn(&[u8]) -> Option<SocketAddr>,
-}
+pub struct Undelivered(OwnedFd);
 
 impl Undelivered {
     /// Takes over a raw socket for ICMP or ICMPv6 of a gate's network namespace.
-    pub(crate) fn new(socket: OwnedFd) -> rustix::io::Result<Self> {
-        let is_ipv4 = sockopt::socket_domain(&socket)? == AddressFamily::INET;
-        Ok(Self { socket, name: if is_ipv4 { destination_v4 } else { destination_v6 } })
+    pub(crate) const fn new(socket: OwnedFd) -> Self {
+        Self(socket)
     }
 
     /// Reads what has come.
@@ -43,8 +39,8 @@ impl Undelivered {
         let mut message = [0; MAX_MESSAGE];
         for _ in 0..MAX_MESSAGES {
             // An error is that nothing is there; there is none that would matter to the run.
-            let Ok((length, _)) = recv(&self.socket, &mut message, RecvFlags::DONTWAIT) else { return };
-            if let Some(address) = (self.name)(&message[..length.min(MAX_MESSAGE)])
+            let Ok((length, _)) = recv(&self.0, &mut message, RecvFlags::DONTWAIT) else { return };
+            if let Some(address) = destination(&message[..length.min(MAX_MESSAGE)])
                 && !is_local(address.ip())
             {
                 log.record(Attempt::new(Area::Network, "send", format!("{address} (udp)")));
@@ -55,7 +51,7 @@ impl Undelivered {
 
 impl Watch for Undelivered {
     fn descriptor(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.as_fd()
     }
 
     fn ready(&mut self, denials: &mut DenialLog<'_>) {
@@ -67,24 +63,29 @@ impl Watch for Undelivered {
     }
 }
 
-/// Where the datagram was to go that an ICMP message quotes; `None` for other messages. Raw sockets of IPv4 get messages
-/// with their own header (`raw(7)`).
+/// Where the datagram was to go that a message quotes; `None` for messages about anything else.
+///
+/// Raw sockets of IPv4 get messages with their header, which begins with its version (`raw(7)`), those of IPv6 without
+/// (`ipv6(7)`): there the first byte is the kind of message, which for this one is 1.
+fn destination(message: &[u8]) -> Option<SocketAddr> {
+    if message.first()? >> 4 == 4 { destination_v4(message) } else { destination_v6(message) }
+}
+
 fn destination_v4(message: &[u8]) -> Option<SocketAddr> {
     let (_, icmp) = split_header(message)?;
     // Destination unreachable, port unreachable.
     let &[3, 3, _, _, _, _, _, _, ref quoted @ ..] = icmp else { return None };
     let (header, udp) = split_header(quoted)?;
     let &[_, _, _, _, _, _, _, _, _, protocol, _, _, _, _, _, _, a, b, c, d, ..] = header else { return None };
-    destination(protocol, udp, IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+    port(protocol, udp).map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), port))
 }
 
-/// The same for ICMPv6, whose messages come without a header of their own.
 fn destination_v6(message: &[u8]) -> Option<SocketAddr> {
     // Destination unreachable, port unreachable.
     let &[1, 4, _, _, _, _, _, _, ref quoted @ ..] = message else { return None };
     let (header, udp) = quoted.split_first_chunk::<40>()?;
     let address = Ipv6Addr::from(*header[24..].first_chunk::<16>()?);
-    destination(header[6], udp, IpAddr::V6(address))
+    port(header[6], udp).map(|port| SocketAddr::new(IpAddr::V6(address), port))
 }
 
 /// Splits a header of IPv4 off, whose first byte gives its length in words.
@@ -93,9 +94,10 @@ fn split_header(packet: &[u8]) -> Option<(&[u8], &[u8])> {
     if length < 20 { None } else { packet.split_at_checked(length) }
 }
 
-fn destination(protocol: u8, udp: &[u8], address: IpAddr) -> Option<SocketAddr> {
+/// The port to which a datagram of UDP was sent.
+fn port(protocol: u8, udp: &[u8]) -> Option<u16> {
     let &[_, _, p0, p1, ..] = udp else { return None };
-    (protocol == UDP).then(|| SocketAddr::new(address, u16::from_be_bytes([p0, p1])))
+    (protocol == UDP).then(|| u16::from_be_bytes([p0, p1]))
 }
 
 #[cfg(test)]
@@ -118,27 +120,34 @@ mod tests {
 
     #[test]
     fn the_quoted_datagram_is_found() {
-        assert_eq!(destination_v4(&v4()), Some("198.18.0.5:443".parse().expect("an address")));
-        assert_eq!(destination_v6(&v6()), Some("[fd00::5]:443".parse().expect("an address")));
+        assert_eq!(destination(&v4()), Some("198.18.0.5:443".parse().expect("an address")));
+        assert_eq!(destination(&v6()), Some("[fd00::5]:443".parse().expect("an address")));
     }
 
     #[test]
-    fn other_messages_are_passed_over_whatever_their_length() {
-        for (message, read, least) in [(v4(), destination_v4 as fn(&[u8]) -> _, 56), (v6(), destination_v6, 52)] {
+    fn every_length_is_answered() {
+        for (message, least) in [(v4(), 56), (v6(), 52)] {
             for length in 0..=message.len() {
-                assert_eq!(read(&message[..length]).is_some(), length >= least, "{length} bytes");
-            }
-            for at in 0..message.len() {
-                let mut changed = message.clone();
-                changed[at] = 0xff;
-                assert!(read(&changed).is_none_or(|address| address.port() != 0 || at > 0));
+                assert_eq!(destination(&message[..length]).is_some(), length >= least, "{length} bytes");
             }
         }
-        let mut echo = v4();
-        echo[24] = 8;
-        assert_eq!(destination_v4(&echo), None);
-        let mut tcp = v6();
-        tcp[8 + 6] = 6;
-        assert_eq!(destination_v6(&tcp), None);
+    }
+
+    #[test]
+    fn other_messages_are_passed_over() {
+        // An echo request, another reason, a datagram of another protocol; a header shorter than the least.
+        for (message, at, value) in [
+            (v4(), 24, 8),
+            (v4(), 25, 1),
+            (v4(), 32 + 9, 6),
+            (v4(), 0, 0x41),
+            (v6(), 0, 128),
+            (v6(), 1, 3),
+            (v6(), 14, 6),
+        ] {
+            let mut changed = message;
+            changed[at] = value;
+            assert_eq!(destination(&changed), None, "byte {at} is {value}");
+        }
     }
 }

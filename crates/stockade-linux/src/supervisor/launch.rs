@@ -60,6 +60,7 @@ pub fn launch<'a>(launch: Launch<'a, '_>) -> Result<Running<'a>, LaunchError> {
     let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
     let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
     fault::place();
+    fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
     let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds)?;
     fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
     fault::place();
@@ -211,14 +212,10 @@ fn make_running(
         _ => None,
     };
     parts.bounds.watch(parts.plan, proc, store, parts.sandbox.pid)?;
-    let gate = match parts.service.take() {
-        Some(service) => {
-            let undelivered = notices.into_iter().map(Undelivered::new).collect::<Result<_, _>>();
-            let undelivered = undelivered.map_err(|error| LaunchError::Channel(error.into()))?;
-            Some(GateParts { service, name_server, undelivered })
-        }
-        None => None,
-    };
+    let gate = parts.service.take().map(|service| {
+        let undelivered = notices.into_iter().map(Undelivered::new).collect();
+        GateParts { service, name_server, undelivered }
+    });
     Ok(Running::new(parts, observer, gate, degraded))
 }
 

@@ -10,6 +10,7 @@ mod reached;
 mod refused;
 mod run;
 mod served;
+mod shown;
 mod visitor;
 
 use std::panic::catch_unwind;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 /// One test: its name and its body.
 type Test = (&'static str, fn());
 
-const TESTS: &[&[Test]] = &[reached::TESTS, refused::TESTS, served::TESTS];
+const TESTS: &[&[Test]] = &[reached::TESTS, refused::TESTS, served::TESTS, shown::TESTS];
 
 /// Runs the tests whose name the arguments contain, or all; answers `--list` as `cargo nextest` asks.
 fn main() -> ExitCode {

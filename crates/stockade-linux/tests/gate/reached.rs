@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use crate::Test;
 use crate::keeper::{Keeper, greet};
-use crate::run::{Seen, run};
+use crate::run::{Seen, guarded, plan, run};
 
 pub(crate) const TESTS: &[Test] = &[
     ("reached::admitted_connections_arrive_at_their_own_address", admitted),
+    ("reached::every_address_may_lead_to_the_gate", everywhere),
     ("reached::the_name_server_answers", name_server),
     ("reached::loopback_asks_nobody", loopback),
 ];
@@ -24,6 +25,7 @@ fn admitted() {
         // An IPv4 address on a socket of IPv6.
         "tcp [::ffff:198.18.0.5]:443",
         "tcp-timeout 198.19.255.254:22",
+        "tcp-thread 198.18.0.5:443",
         "tcp-twice 10.9.8.7:5432",
         "tcp [fd53:746f:636b::5]:443",
     ];
@@ -34,11 +36,30 @@ fn admitted() {
             "tcp 198.18.0.5:443: at 198.18.0.5:443",
             "tcp [::ffff:198.18.0.5]:443: at 198.18.0.5:443",
             "tcp-timeout 198.19.255.254:22: at 198.19.255.254:22",
+            "tcp-thread 198.18.0.5:443: at 198.18.0.5:443",
             "tcp-twice 10.9.8.7:5432: at 10.9.8.7:5432",
             "tcp [fd53:746f:636b::5]:443: at [fd53:746f:636b::5]:443",
         ]
     );
     assert_eq!(seen.denied(), [""; 0]);
+}
+
+/// As where a policy lets everything be asked for.
+fn everywhere() {
+    let everything = r#"{"local": ["0.0.0.0/0", "::/0"], "name_servers": ["198.18.0.1", "fd53:746f:636b::1"]}"#;
+    let actions = ["tcp 192.0.2.1:80", "tcp [2001:db8::1]:80", "tcp 192.0.2.2:80", "tcp 127.0.0.1:1"];
+    let plan = plan(Some(serde_json::from_str(everything).unwrap()), &actions);
+    let seen = guarded(&plan, |inside| Keeper::new(inside, &["192.0.2.1:80", "[2001:db8::1]:80"]));
+    assert_eq!(
+        seen.lines,
+        [
+            "tcp 192.0.2.1:80: at 192.0.2.1:80".to_owned(),
+            "tcp [2001:db8::1]:80: at [2001:db8::1]:80".to_owned(),
+            format!("tcp 192.0.2.2:80: errno {}", libc::EACCES),
+            format!("tcp 127.0.0.1:1: errno {}", libc::ECONNREFUSED),
+        ]
+    );
+    assert_eq!(seen.denied(), ["connect name-of.192.0.2.2:80"]);
 }
 
 /// Answers over UDP and TCP with what the sockets are that the stage has bound.

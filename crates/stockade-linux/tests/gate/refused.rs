@@ -1,14 +1,17 @@
 //! What does not get out, and what is known of it.
 
+use stockade_linux::{LaunchError, cgroups};
 use stockade_spec::report::Area;
 
 use crate::Test;
 use crate::keeper::Keeper;
-use crate::run::{Seen, follow, plan, routes, run};
+use crate::run::{Seen, follow, plan, routes, run, start};
 
 pub(crate) const TESTS: &[Test] = &[
     ("refused::the_keeper_has_its_say", keeper),
     ("refused::nothing_leaves_without_a_keeper", no_keeper),
+    ("refused::descriptors_that_are_no_sockets_fail_as_ever", other_descriptors),
+    ("refused::what_cannot_be_set_up_fails_the_launch", launch_fails),
     ("refused::datagrams_reach_nobody_and_are_seen", datagrams),
     ("refused::the_kernel_prohibits_what_nobody_was_asked_about", kernel),
 ];
@@ -72,6 +75,31 @@ fn datagrams() {
             "sendto 198.18.0.8:53",
         ]
     );
+}
+
+fn other_descriptors() {
+    let seen = run(&["no-socket 198.18.0.5:443"], |inside| Keeper::new(inside, &["198.18.0.5:443"]));
+    assert_eq!(seen.lines, [errno("no-socket 198.18.0.5:443", libc::ENOTSOCK)]);
+    assert_eq!(seen.denied(), [""; 0]);
+}
+
+/// What cannot be set up is an error with its place, and nothing has run.
+fn launch_fails() {
+    let facts = cgroups();
+    for (servers, errno, words) in [
+        (r#"["198.18.0.1", "198.18.0.1"]"#, libc::EADDRINUSE, "UDP socket at 198.18.0.1:53"),
+        (r#"["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]"#, libc::EIO, "and not at 5"),
+    ] {
+        let routes = serde_json::from_str(&format!(r#"{{"local": [], "name_servers": {servers}}}"#)).unwrap();
+        let plan = plan(Some(routes), &["descriptors"]);
+        match start(&plan, &facts, std::fs::File::open("/dev/null").unwrap().into()).map(drop) {
+            Err(LaunchError::Step { source, detail, .. }) => {
+                assert_eq!(source.raw_os_error(), Some(errno), "{detail}");
+                assert!(detail.contains(words), "{detail}");
+            }
+            done => panic!("{servers}: {done:?}"),
+        }
+    }
 }
 
 /// Without a filter that asks, as for a process whose memory cannot be read.

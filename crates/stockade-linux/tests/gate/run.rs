@@ -3,17 +3,20 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use stockade_linux::denials::DenialLog;
 use stockade_linux::relay::HostStdio;
-use stockade_linux::{GateParts, Launch, Running, SocketService, Watch, cgroups, launch};
+use stockade_linux::{GateParts, Launch, LaunchError, Running, SocketService, Watch, cgroups, launch};
 use stockade_spec::Tier;
+use stockade_spec::facts::CgroupFacts;
 use stockade_spec::plan::gate::GateRoutes;
 use stockade_spec::plan::{
-    Command, Explanations, FileObservation, NetworkFilter, Operation, PLAN_VERSION, Plan, Step, SystemCallFilter,
+    BindAccess, Command, Explanations, FileObservation, NetworkFilter, Operation, PLAN_VERSION, Plan, Step,
+    SystemCallFilter,
 };
 use stockade_spec::report::{Denial, Outcome, Protection};
 use stockade_spec::request::Terminal;
@@ -75,7 +78,6 @@ pub(crate) fn plan(routes: Option<GateRoutes>, actions: &[&str]) -> Plan {
         Operation::NoNewPrivileges,
         Operation::SystemCalls { filter },
     ]);
-    let step = |operation| Step { operation, protection: Protection::Network, degradable: false };
     let program = std::env::current_exe().unwrap().into_os_string();
     let arguments = [program, "visit".into()].into_iter().chain(actions.iter().map(Into::into)).collect();
     Plan {
@@ -91,10 +93,34 @@ pub(crate) fn plan(routes: Option<GateRoutes>, actions: &[&str]) -> Plan {
     }
 }
 
+/// Adds a view in which the program runs, and what `shown` puts into it.
+pub(crate) fn with_view(mut plan: Plan, shown: Vec<Operation>) -> Plan {
+    let bind = |path: &Path| Operation::Bind { source: path.into(), target: path.into(), access: BindAccess::ReadOnly };
+    let program = std::env::current_exe().unwrap();
+    let mut view = vec![Operation::MountRoot { size: 1 << 24, inodes: 1000 }];
+    let system = ["/usr", "/lib", "/lib64", "/etc"].into_iter().map(Path::new);
+    view.extend(system.chain([program.as_path()]).filter(|path| path.exists()).map(bind));
+    view.push(Operation::MountProc);
+    view.push(Operation::Bind { source: "/dev/null".into(), target: "/dev/null".into(), access: BindAccess::Device });
+    view.extend(shown);
+    view.push(Operation::SwitchRoot);
+    let at = plan.steps.iter().position(|step| step.operation == Operation::CloseDescriptors).unwrap();
+    plan.steps.splice(at..at, view.into_iter().map(step));
+    plan
+}
+
+fn step(operation: Operation) -> Step {
+    Step { operation, protection: Protection::Network, degradable: false }
+}
+
 /// Runs the attempts; `keeper` is made of the inside, and decides.
 pub(crate) fn run(actions: &[&str], keeper: impl FnOnce(Inside) -> Keeper) -> Seen {
-    let plan = plan(Some(routes()), actions);
-    follow(&plan, |running| {
+    guarded(&plan(Some(routes()), actions), keeper)
+}
+
+/// Runs a plan that has a gate.
+pub(crate) fn guarded(plan: &Plan, keeper: impl FnOnce(Inside) -> Keeper) -> Seen {
+    follow(plan, |running| {
         let GateParts { service, name_server, undelivered } = running.take_gate().unwrap();
         let watches = undelivered.into_iter().map(|one| Box::new(one) as Box<dyn Watch>).collect();
         (watches, Some(keeper(Inside { service: Arc::new(service), name_server })))
@@ -106,13 +132,9 @@ pub(crate) fn follow(
     plan: &Plan,
     prepare: impl FnOnce(&mut Running<'_>) -> (Vec<Box<dyn Watch>>, Option<Keeper>),
 ) -> Seen {
-    be_single();
     let mut output = tempfile::tempfile().unwrap();
-    let null = || OwnedFd::from(File::open("/dev/null").unwrap());
-    let stdio = HostStdio { stdin: null(), stdout: output.try_clone().unwrap().into(), stderr: stderr() };
-    let denials = DenialLog::new(Instant::now(), |_| {});
     let cgroups = cgroups();
-    let mut running = launch(Launch { plan, cgroups: &cgroups, stdio, denials }).unwrap();
+    let mut running = start(plan, &cgroups, output.try_clone().unwrap().into()).unwrap();
     let (watches, keeper) = prepare(&mut running);
     let finished = running.wait(watches, keeper.map(|keeper| Box::new(keeper) as _)).unwrap();
     assert_eq!(finished.outcome, Outcome::Exited { status: 0 });
@@ -122,6 +144,14 @@ pub(crate) fn follow(
     let (denials, dropped) = finished.denials.finish();
     assert_eq!(dropped, 0);
     Seen { lines: text.lines().map(str::to_owned).collect(), denials }
+}
+
+/// Launches a plan.
+pub(crate) fn start<'a>(plan: &'a Plan, cgroups: &'a CgroupFacts, stdout: OwnedFd) -> Result<Running<'a>, LaunchError> {
+    be_single();
+    let stdin = File::open("/dev/null").unwrap().into();
+    let stdio = HostStdio { stdin, stdout, stderr: stderr() };
+    launch(Launch { plan, cgroups, stdio, denials: DenialLog::new(Instant::now(), |_| {}) })
 }
 
 fn stderr() -> OwnedFd {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SendFlags, SocketType, socket};
@@ -28,6 +29,14 @@ fn attempt(how: &str, place: &str) -> io::Result<String> {
     let address = || place.parse::<SocketAddr>().map_err(io::Error::other);
     match how {
         "tcp" => read_all(TcpStream::connect(address()?)?),
+        "tcp-thread" => {
+            let address = address()?;
+            std::thread::spawn(move || read_all(TcpStream::connect(address)?)).join().expect("it does not panic")
+        }
+        "no-socket" => {
+            rustix::net::connect(&std::fs::File::open("/dev/null")?, &address()?)?;
+            Ok("connected".to_owned())
+        }
         "tcp-timeout" => read_all(TcpStream::connect_timeout(&address()?, PATIENCE)?),
         "tcp-listener" => TcpListener::bind(address()?).map(|_| "bound".to_owned()),
         "tcp-twice" => reconnect(address()?),
@@ -45,13 +54,15 @@ fn attempt(how: &str, place: &str) -> io::Result<String> {
         "fast-open" => fast_open(address()?),
         "hold" => hold(address()?),
         "publish" => publish(address()?),
+        "file" => std::fs::read_to_string(place),
+        "overwrite" => std::fs::write(place, "x").map(|()| "written".to_owned()),
+        "unix" => {
+            let mut text = String::new();
+            UnixStream::connect(place)?.read_to_string(&mut text)?;
+            Ok(text)
+        }
         "descriptors" => descriptors(),
         "setting" => Ok(std::fs::read_to_string(format!("/proc/sys/net/{place}"))?.trim().to_owned()),
-        "wait" => {
-            let mut line = String::new();
-            io::stdin().read_line(&mut line)?;
-            Ok("waited".to_owned())
-        }
         _ => Err(io::Error::other("no such attempt")),
     }
 }

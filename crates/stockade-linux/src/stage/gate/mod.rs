@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use self::routes::RouteError;
 pub(crate) use self::service::serve;
+use super::message::MAX_NAME_SERVERS;
 
 /// Why the inside of the gate cannot be set up.
 #[derive(Debug, Error)]
@@ -35,6 +36,9 @@ pub(crate) enum GateError {
         /// The system's error.
         source: io::Error,
     },
+    /// The plan has more addresses of name servers than the supervisor takes.
+    #[error("a name server listens at {MAX_NAME_SERVERS} addresses at most, and not at {0}")]
+    TooManyNameServers(usize),
     /// A socket for the supervisor cannot be made.
     #[error("cannot make the gate's {kind} socket at {address}")]
     Socket {
@@ -73,6 +77,9 @@ impl GateSockets {
 ///
 /// A namespace without IPv6 gets none of it for IPv6: there is nothing then that could be reached by it.
 pub(crate) fn set_up(routes: &GateRoutes) -> Result<GateSockets, GateError> {
+    if routes.name_servers.len() > usize::from(MAX_NAME_SERVERS) {
+        return Err(GateError::TooManyNameServers(routes.name_servers.len()));
+    }
     settings::write()?;
     let has_ipv6 = routes::add(routes)?;
     let mut sockets = GateSockets::default();
@@ -100,4 +107,70 @@ pub(crate) fn set_up(routes: &GateRoutes) -> Result<GateSockets, GateError> {
 /// (`ipv6.disable=1`), or has it switched off on the interface (`disable_ipv6`).
 fn is_without_ipv6(error: Errno) -> bool {
     matches!(error, Errno::AFNOSUPPORT | Errno::OPNOTSUPP | Errno::ACCESS | Errno::NODEV)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::net::sockopt::socket_domain;
+
+    use super::*;
+
+    /// Set where a test runs in namespaces of its own.
+    const INSIDE: &str = "STOCKADE_TEST_INSIDE";
+
+    /// Whether this is the inside; otherwise the test `name` is run there, after `script`, and must pass.
+    fn is_inside(name: &str, script: &str) -> bool {
+        if std::env::var_os(INSIDE).is_some() {
+            return true;
+        }
+        let script = format!("{script} && exec \"$0\" --exact {name} --nocapture");
+        let program = std::env::current_exe().unwrap();
+        let mut inside = Command::new("unshare");
+        inside.args(["--user", "--map-root-user", "--net", "sh", "-c", &script]).arg(program);
+        let output = inside.env(INSIDE, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}{:?}", output.stderr);
+        false
+    }
+
+    fn routes(local: &str) -> GateRoutes {
+        serde_json::from_str(&format!(
+            r#"{{"local": [{local}], "name_servers": ["198.18.0.1", "fd53:746f:636b::1", "127.0.0.1", "::1"]}}"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_namespace_without_ipv6_is_served_by_ipv4_alone() {
+        let name = "stage::gate::tests::a_namespace_without_ipv6_is_served_by_ipv4_alone";
+        if !is_inside(name, "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6") {
+            return;
+        }
+        crate::sys::loopback::up().unwrap();
+        let sockets = set_up(&routes(r#""198.18.0.0/15", "fd53:746f:636b::/64""#)).unwrap();
+        assert_eq!(sockets.counts(), [2, 1]);
+        for socket in sockets.descriptors() {
+            assert_eq!(socket_domain(socket), Ok(rustix::net::AddressFamily::INET));
+        }
+        assert!(sockets::listen("198.18.0.5:443".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn more_networks_than_one_packet_holds_are_added() {
+        let name = "stage::gate::tests::more_networks_than_one_packet_holds_are_added";
+        if !is_inside(name, "true") {
+            return;
+        }
+        crate::sys::loopback::up().unwrap();
+        let networks: Vec<String> = (0..700).map(|n| format!("\"10.{}.{}.0/24\"", n / 256, n % 256)).collect();
+        let sockets = set_up(&routes(&networks.join(","))).unwrap();
+        assert_eq!(sockets.counts(), [4, 2]);
+        for (address, listens) in [("10.0.0.9:1", true), ("10.2.187.9:1", true), ("10.2.188.9:1", false)] {
+            assert_eq!(sockets::listen(address.parse().unwrap()).is_ok(), listens, "{address}");
+        }
+        // What is there already is no error.
+        assert!(super::routes::add(&routes(&networks.join(","))).unwrap());
+    }
 }

@@ -32,8 +32,11 @@ fn answer(channel: &Channel, request: &Request) -> io::Result<()> {
         Wanted::Listen => sockets::listen(request.address),
         Wanted::Connect => sockets::connect(request.address),
     };
+    let tell = |errno, sockets: &[_]| channel.send(&Answer { number: request.number, errno }.encode(), sockets);
     match made {
-        Ok(socket) => channel.send(&Answer { number: request.number, errno: 0 }.encode(), &[socket.as_fd()]),
-        Err(error) => channel.send(&Answer { number: request.number, errno: error.raw_os_error() }.encode(), &[]),
+        // A program may have as many descriptors under way as its user may have (`ETOOMANYREFS` of `unix(7)`): then this
+        // socket is not made, and others may be later.
+        Ok(socket) => tell(0, &[socket.as_fd()]).or_else(|error| tell(error.raw_os_error().unwrap_or(libc::EIO), &[])),
+        Err(error) => tell(error.raw_os_error(), &[]),
     }
 }
