@@ -13,6 +13,7 @@
 mod admit;
 mod asks;
 mod error;
+mod published;
 mod shared;
 mod signal;
 mod thread;
@@ -30,6 +31,7 @@ use tokio::sync::oneshot;
 pub use admit::Admission;
 pub use asks::{Decider, Decision, Question};
 pub use error::GateError;
+pub use published::Published;
 
 use crate::dial::{Lookup, SystemLookup, Upstream};
 use crate::event::{Event, Process};
@@ -62,7 +64,7 @@ pub struct GateConfig {
     /// How much.
     pub limits: Limits,
     /// Ports inside that the host's loopback reaches.
-    pub publish: Vec<u16>,
+    pub publish: Published,
     /// The host's HTTP proxy, where it has one.
     pub upstream: Option<Upstream>,
     /// The sockets of the name server inside: bound UDP sockets, and listening TCP sockets.
@@ -84,7 +86,7 @@ impl GateConfig {
         Self {
             rules,
             limits: Limits::default(),
-            publish: Vec::new(),
+            publish: Published::default(),
             upstream: None,
             name_server: Vec::new(),
             fake_ipv4,
@@ -128,7 +130,7 @@ pub struct Summary {
 }
 
 impl Gate {
-    /// Starts the thread. Published ports are bound before it returns.
+    /// Starts the thread.
     ///
     /// The process must ignore `SIGPIPE`, as programs in Rust do: `splice(2)` to a connection that has been broken off raises it.
     ///

@@ -7,21 +7,22 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use stockade_egress::rules::Rules;
-use stockade_egress::{Admission, Decider, Gate, GateConfig, Limits, Process, Upstream, publish};
+use stockade_egress::{Admission, Decider, Gate, GateConfig, Limits, Process, Published, Upstream};
 use stockade_linux::denials::DenialLog;
-use stockade_linux::{GateParts, Gatekeeper, Refusal, SocketService, Watch};
+use stockade_linux::observe::gatekeeper::{self, Gatekeeper, Refusal};
+use stockade_linux::{GateParts, SocketService, Watch};
+use stockade_spec::Request;
 use stockade_spec::plan::gate::GateRules;
 use stockade_spec::plan::{Operation, Plan};
 use stockade_spec::policy::endpoint::EndpointRule;
 use stockade_spec::report::{NetworkReport, ProcessRef};
-use stockade_spec::{Request, report};
 
 use crate::error::Error;
 use crate::event::Event;
@@ -37,7 +38,7 @@ const EXCEPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 #[derive(Debug)]
 pub(crate) struct Prepared<'p> {
     rules: &'p GateRules,
-    publish: Vec<TcpListener>,
+    publish: Published,
     upstream: Option<Upstream>,
 }
 
@@ -52,7 +53,7 @@ impl<'p> Prepared<'p> {
             _ => None,
         });
         let Some(rules) = rules else { return Ok(None) };
-        let publish = publish(&rules.publish).map_err(Error::Gate)?;
+        let publish = Published::bind(&rules.publish).map_err(Error::Gate)?;
         Ok(Some(Self { rules, publish, upstream: upstream(request)? }))
     }
 
@@ -177,13 +178,13 @@ impl Watch for Events<'_> {
 struct Keeper(Rc<Gate>);
 
 impl Gatekeeper for Keeper {
-    fn admit(&mut self, to: SocketAddr, process: Option<&ProcessRef>) -> stockade_linux::Admission {
+    fn admit(&mut self, to: SocketAddr, process: Option<&ProcessRef>) -> gatekeeper::Admission {
         let process = process.map(|process| Process::new(process.pid, &process.name));
         match self.0.admit(to, process) {
-            Admission::Continue => stockade_linux::Admission::Continue,
+            Admission::Continue => gatekeeper::Admission::Continue,
             Admission::Refuse { errno, denial } => {
                 let (target, rule) = (traffic::target(&denial), traffic::rule(&denial));
-                stockade_linux::Admission::Refuse(Refusal { errno, target, rule, suggestion: denial.suggestion })
+                gatekeeper::Admission::Refuse(Refusal { errno, target, rule, suggestion: denial.suggestion })
             }
         }
     }
@@ -234,5 +235,5 @@ fn upstream(request: &Request) -> Result<Option<Upstream>, Error> {
 fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    drop(setrlimit(Resource::Nofile, limit));
+    setrlimit(Resource::Nofile, limit).ok();
 }

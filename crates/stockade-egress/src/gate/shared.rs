@@ -4,8 +4,6 @@
 //! question is asked; the exception is the one around [`Inside`], which is there to have its calls come one by one.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::asks::Asks;
 use super::error::GateError;
+use super::published::Published;
 use super::{GateConfig, Inside};
 use crate::dial::Dialer;
 use crate::event::{Event, Queue};
@@ -57,7 +56,7 @@ pub(super) struct NewDoor {
 pub(super) struct Setup {
     pub(super) new_doors: Receiver<NewDoor>,
     pub(super) name_server: Vec<OwnedFd>,
-    pub(super) publish: Vec<TcpListener>,
+    pub(super) publish: Published,
 }
 
 impl fmt::Debug for Shared {
@@ -68,7 +67,6 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(super) fn new(config: GateConfig, inside: Box<dyn Inside>) -> Result<(Arc<Self>, Setup), GateError> {
-        let publish = published(&config.publish)?;
         let rules = Arc::new(config.rules);
         let events = Arc::new(Queue::new().map_err(GateError::Eventfd)?);
         let (new_doors, receiver) = channel(doors::MOST);
@@ -88,7 +86,7 @@ impl Shared {
             new_doors,
             has_ended: AtomicBool::new(false),
         };
-        Ok((Arc::new(shared), Setup { new_doors: receiver, name_server: config.name_server, publish }))
+        Ok((Arc::new(shared), Setup { new_doors: receiver, name_server: config.name_server, publish: config.publish }))
     }
 
     pub(crate) fn names(&self) -> MutexGuard<'_, Names> {
@@ -116,26 +114,4 @@ impl Shared {
             self.events.push(Event::Failed(failure));
         }
     }
-}
-
-/// Listens at the published ports on the host's loopback; in IPv6 only where the host has it.
-fn published(ports: &[u16]) -> Result<Vec<TcpListener>, GateError> {
-    let mut listeners = Vec::new();
-    for port in ports {
-        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-            let address = SocketAddr::new(ip, *port);
-            match TcpListener::bind(address) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if ip.is_ipv6() && is_missing(&error) => {}
-                Err(source) => return Err(GateError::Publish { address, source }),
-            }
-        }
-    }
-    Ok(listeners)
-}
-
-/// Whether a host has no IPv6, or no address of it on `lo`.
-fn is_missing(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }

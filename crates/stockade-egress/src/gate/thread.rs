@@ -75,7 +75,7 @@ fn prepare(
     for socket in setup.name_server {
         serve_names(&mut tasks, socket, &respond).map_err(GateError::NameServer)?;
     }
-    for listener in setup.publish {
+    for listener in setup.publish.0 {
         listener.set_nonblocking(true).map_err(GateError::Runtime)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(GateError::Runtime)?;
         tasks.spawn(flow::publish(Arc::clone(shared), listener));

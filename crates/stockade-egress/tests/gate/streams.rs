@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 use stockade_egress::inspect::Protocol;
-use stockade_egress::{Direction, End, Event, Gate, GateError};
+use stockade_egress::{Direction, End, Event, GateError, Published};
 
-use crate::world::{Build, Loopback, OUTSIDE, PUBLISHING, echo, exchange, is_broken_off, serve, world};
+use crate::world::{Build, OUTSIDE, PUBLISHING, echo, exchange, is_broken_off, serve, world};
 
 #[test]
 fn a_connection_by_name_reaches_the_host_and_is_told_of() {
@@ -190,7 +190,7 @@ fn a_connection_that_the_end_of_the_run_cuts_off_does_not_look_complete() {
 fn a_published_port_is_reached_from_the_hosts_loopback() {
     let inside = TcpListener::bind((PUBLISHING, 0)).unwrap();
     let port = inside.local_addr().unwrap().port();
-    let world = Build::new(&[]).configured(|config| config.publish = vec![port]).start();
+    let world = Build::new(&[]).configured(|config| config.publish = Published::bind(&[port]).unwrap()).start();
     let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let (mut server, _) = inside.accept().unwrap();
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
@@ -207,7 +207,7 @@ fn a_published_port_is_reached_from_the_hosts_loopback() {
     assert_eq!(world.gate.finish().connections, 0, "only those to the outside count");
 
     drop(inside);
-    let world = Build::new(&[]).configured(|config| config.publish = vec![port]).start();
+    let world = Build::new(&[]).configured(|config| config.publish = Published::bind(&[port]).unwrap()).start();
     assert!(is_broken_off(TcpStream::connect(("127.0.0.1", port)).unwrap()), "nobody listens inside");
     assert!(matches!(world.connection().end, End::Unreachable(_)));
 }
@@ -216,8 +216,6 @@ fn a_published_port_is_reached_from_the_hosts_loopback() {
 fn a_port_of_the_host_that_is_taken_is_not_published() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let mut config = Build::new(&[]).config;
-    config.publish = vec![port];
-    let error = Gate::start(config, Box::new(Loopback)).unwrap_err();
+    let error = Published::bind(&[port]).unwrap_err();
     assert!(matches!(&error, GateError::Publish { address, .. } if address.port() == port), "{error}");
 }

@@ -145,7 +145,7 @@ impl<'a> Running<'a> {
     /// See [`RunError`]; everything inside has been killed then.
     pub fn wait(
         mut self,
-        mut watches: Vec<Box<dyn Watch>>,
+        mut watches: Vec<Box<dyn Watch + '_>>,
         gatekeeper: Option<Box<dyn Gatekeeper>>,
     ) -> Result<Finished<'a>, RunError> {
         crate::fault::place();
@@ -167,7 +167,7 @@ impl<'a> Running<'a> {
     /// does (`seccomp_filter_release` in `kernel/seccomp.c` tells so when a process cannot return to its program again). In
     /// this tier init changes nothing outside, so that what is done when all is over need not wait until init and the
     /// kernel have taken everything down.
-    fn nothing_runs(&mut self, watches: &mut Vec<Box<dyn Watch>>) {
+    fn nothing_runs(&mut self, watches: &mut Vec<Box<dyn Watch + '_>>) {
         if self.parts.plan.tier == stockade_spec::Tier::Namespaces {
             for mut watch in watches.drain(..) {
                 watch.over(&mut self.parts.denials);
@@ -175,7 +175,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn poll(&self, watches: &[Box<dyn Watch>]) -> Result<(Vec<PollFlags>, Layout), RunError> {
+    fn poll(&self, watches: &[Box<dyn Watch + '_>]) -> Result<(Vec<PollFlags>, Layout), RunError> {
         let parts = &self.parts;
         let mut set = Vec::with_capacity(8);
         set.push(PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN));
@@ -210,7 +210,7 @@ impl<'a> Running<'a> {
         &mut self,
         revents: &[PollFlags],
         layout: Layout,
-        watches: &mut Vec<Box<dyn Watch>>,
+        watches: &mut Vec<Box<dyn Watch + '_>>,
     ) -> Result<(), RunError> {
         let is_ready = |place: usize| revents.get(place).is_some_and(|flags| !flags.is_empty());
         if layout.observer.is_some_and(is_ready) && self.observe()? == Activity::Over {
