@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 use stockade::Report;
-use stockade::report::{Area, Denial, Direction, Known, Level, NetworkReport, Outcome, Quarantined, Traffic};
-use stockade::units::ByteSize;
+use stockade::report::{Area, Denial, Known, Level, Outcome, Quarantined};
 
 use super::text::escaped;
+use super::traffic;
 
 /// Denials and quarantined files that are listed unless every one is asked for.
 const FEW: usize = 8;
@@ -42,7 +42,7 @@ pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     failed(&mut lines, report);
     denials(&mut lines, report, verbose);
     if verbose {
-        report.network.iter().for_each(|report| network(&mut lines, report));
+        lines.extend(report.network.iter().map(traffic::told));
         enforcement(&mut lines, report);
     }
     lines
@@ -169,25 +169,6 @@ fn rest(lines: &mut String, count: u64) {
     }
 }
 
-/// What went through the gate, by endpoint.
-fn network(lines: &mut String, report: &NetworkReport) {
-    push(lines, &format!("stockade: network, {}", traffic(report.total)));
-    for endpoint in &report.endpoints {
-        let published = if endpoint.direction == Direction::In { " (published)" } else { "" };
-        let (host, port) = (escaped(&endpoint.host), endpoint.port);
-        push(lines, &format!("  {host} port {port}{published}: {}", traffic(endpoint.traffic)));
-    }
-    if report.elsewhere.connections > 0 {
-        push(lines, &format!("  elsewhere: {}", traffic(report.elsewhere)));
-    }
-}
-
-fn traffic(traffic: Traffic) -> String {
-    let Traffic { connections, sent, received, .. } = traffic;
-    let ending = if connections == 1 { "" } else { "s" };
-    format!("{connections} connection{ending}, {} sent, {} received", ByteSize(sent), ByteSize(received))
-}
-
 fn enforcement(lines: &mut String, report: &Report) {
     push(lines, &format!("stockade: tier {}, profile {}", report.tier, escaped(&report.profile)));
     for entry in &report.enforcement {
@@ -263,40 +244,6 @@ mod tests {
             "stockade: refused:\n  write /etc/x\\u{1b}[31m (2 times) (inferred); -w /etc/x\\u{1b}[31m would allow it\n"
         );
         assert_eq!(summary(&report, Verbosity::Quiet), "");
-    }
-
-    #[test]
-    fn traffic_is_told_when_asked() {
-        use stockade::report::{Connection, Protocol};
-        let mut report = report(Outcome::Exited { status: 0 });
-        let mut network = NetworkReport::default();
-        let connection = |direction, host: &str| Connection {
-            direction,
-            host: host.into(),
-            address: None,
-            port: 443,
-            protocol: Protocol::Tls,
-            sent: 1_024,
-            received: 7,
-            duration_ms: 1,
-            rule: None,
-            process: None,
-            at_ms: 0,
-            failed: None,
-        };
-        network.record(connection(Direction::Out, "x.example"));
-        network.record(connection(Direction::In, "127.0.0.1"));
-        report.network = Some(network);
-        assert_eq!(summary(&report, Verbosity::Normal), "");
-        let text = summary(&report, Verbosity::Verbose);
-        assert!(
-            text.starts_with(
-                "stockade: network, 2 connections, 2KiB sent, 14B received\n  \
-                 x.example port 443: 1 connection, 1KiB sent, 7B received\n  \
-                 127.0.0.1 port 443 (published): 1 connection, 1KiB sent, 7B received\n"
-            ),
-            "{text}"
-        );
     }
 
     #[test]

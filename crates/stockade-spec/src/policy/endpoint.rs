@@ -74,8 +74,8 @@ impl EndpointRule {
     /// Refuses a rule that may deny but not allow: it covers names of unrelated owners.
     ///
     /// # Errors
-    /// [`EndpointError::TooBroad`] for `*.com` and, with the feature `public-suffixes`, for every other suffix below which
-    /// a registry lets anybody have a name.
+    /// [`EndpointError::TooBroad`] for `*.com`, `*.co.uk` and other suffixes below which a registry lets anybody have a
+    /// name.
     pub fn check_allowed(&self) -> Result<(), EndpointError> {
         match &self.host {
             HostRule::Below(suffix) if suffix::is_public(suffix) => Err(EndpointError::TooBroad(self.host.to_string())),

@@ -99,6 +99,7 @@ fn every_mistake_has_its_message_place_and_hint() {
         ("[filesystem]\nworkspace = \"rw\"", "`rw`", "\"rw\"", "read-only"),
         ("[network]\nallow = [\"https://x.org\"]", "scheme", "\"https://x.org\"", "write the host"),
         ("[network]\nallow = [\"*.com\"]", "too broad", "\"*.com\"", "one owner"),
+        ("[network]\nallow = [\"*.co.uk:22\"]", "too broad", "\"*.co.uk:22\"", "one owner"),
         ("[network]\ndeny = [\"*\"]", "too broad", "\"*\"", "one owner"),
         (
             "[network]\nallow = [\"*.b\u{fc}cher.example:443\"]",
