@@ -14,6 +14,12 @@ pub trait Gatekeeper: Debug {
     /// Whether a program may connect to an address. Addresses of IPv4 in IPv6 form are given as IPv4. The process is
     /// missing when it has ended meanwhile.
     fn admit(&mut self, to: SocketAddr, process: Option<&ProcessRef>) -> Admission;
+
+    /// What an address is called in records of attempts about which nobody was asked, such as the name for which it
+    /// stands.
+    fn describe(&self, address: SocketAddr) -> String {
+        address.to_string()
+    }
 }
 
 /// What a [`Gatekeeper`] says.

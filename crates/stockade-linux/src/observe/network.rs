@@ -116,7 +116,11 @@ fn leave(
         {
             Answer::Continue
         }
-        (Ok(_), _) => refuse(asker, operation, to, log),
+        (Ok(_), keeper) => {
+            let target = keeper.map_or_else(|| to.to_string(), |keeper| keeper.describe(to));
+            log.record(Attempt::new(Area::Network, operation, target).by(asker.process()));
+            Answer::Fail(Errno::ACCESS)
+        }
     }
 }
 

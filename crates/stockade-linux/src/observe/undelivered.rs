@@ -6,6 +6,7 @@
 //! that quotes the datagram (RFC 792, RFC 4443 section 3.1). Only loopback leads anywhere, so each message is about
 //! something inside.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -25,13 +26,27 @@ const MAX_MESSAGE: usize = 160;
 const UDP: u8 = 17;
 
 /// Records datagrams of one family that reached nobody.
-#[derive(Debug)]
-pub struct Undelivered(OwnedFd);
+pub struct Undelivered {
+    socket: OwnedFd,
+    describe: Box<dyn Fn(SocketAddr) -> String>,
+}
+
+impl fmt::Debug for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undelivered").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
 
 impl Undelivered {
     /// Takes over a raw socket for ICMP or ICMPv6 of a gate's network namespace.
-    pub(crate) const fn new(socket: OwnedFd) -> Self {
-        Self(socket)
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, describe: Box::new(|address| address.to_string()) }
+    }
+
+    /// Gives addresses another text in the records, such as the name for which they stand.
+    #[must_use]
+    pub fn described_by(self, describe: impl Fn(SocketAddr) -> String + 'static) -> Self {
+        Self { describe: Box::new(describe), ..self }
     }
 
     /// Reads what has come.
@@ -39,11 +54,11 @@ impl Undelivered {
         let mut message = [0; MAX_MESSAGE];
         for _ in 0..MAX_MESSAGES {
             // An error is that nothing is there; there is none that would matter to the run.
-            let Ok((length, _)) = recv(&self.0, &mut message, RecvFlags::DONTWAIT) else { return };
+            let Ok((length, _)) = recv(&self.socket, &mut message, RecvFlags::DONTWAIT) else { return };
             if let Some(address) = destination(&message[..length.min(MAX_MESSAGE)])
                 && !is_local(address.ip())
             {
-                log.record(Attempt::new(Area::Network, "send", format!("{address} (udp)")));
+                log.record(Attempt::new(Area::Network, "send", format!("{} (udp)", (self.describe)(address))));
             }
         }
     }
@@ -51,7 +66,7 @@ impl Undelivered {
 
 impl Watch for Undelivered {
     fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 
     fn ready(&mut self, denials: &mut DenialLog<'_>) {

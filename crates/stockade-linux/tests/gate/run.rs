@@ -21,7 +21,7 @@ use stockade_spec::plan::{
 use stockade_spec::report::{Denial, Outcome, Protection};
 use stockade_spec::request::Terminal;
 
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, describe};
 
 /// What a run has shown.
 #[derive(Debug)]
@@ -122,7 +122,8 @@ pub(crate) fn run(actions: &[&str], keeper: impl FnOnce(Inside) -> Keeper) -> Se
 pub(crate) fn guarded(plan: &Plan, keeper: impl FnOnce(Inside) -> Keeper) -> Seen {
     follow(plan, |running| {
         let GateParts { service, name_server, undelivered } = running.take_gate().unwrap();
-        let watches = undelivered.into_iter().map(|one| Box::new(one) as Box<dyn Watch>).collect();
+        let watches =
+            undelivered.into_iter().map(|one| Box::new(one.described_by(describe)) as Box<dyn Watch>).collect();
         (watches, Some(keeper(Inside { service: Arc::new(service), name_server })))
     })
 }

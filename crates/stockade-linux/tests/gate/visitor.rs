@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SendFlags, SocketType, socket};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +30,13 @@ fn attempt(how: &str, place: &str) -> io::Result<String> {
     let address = || place.parse::<SocketAddr>().map_err(io::Error::other);
     match how {
         "tcp" => read_all(TcpStream::connect(address()?)?),
+        // As programs that hold keys.
+        "tcp-unreadable" => {
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+            let result = read_all(TcpStream::connect(address()?)?);
+            set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+            result
+        }
         "tcp-thread" => {
             let address = address()?;
             std::thread::spawn(move || read_all(TcpStream::connect(address)?)).join().expect("it does not panic")
