@@ -165,6 +165,7 @@ mod tests {
             UNIX_EPOCH,
             finished,
             Found { failures: vec!["a".into(), "b".into()], ..Found::default() },
+            None,
         );
         let failures: Vec<_> = report.operations.iter().map(|result| result.failed.as_deref()).collect();
         assert_eq!(failures, [None, Some("no such device"), Some("no"), Some("a; b")]);

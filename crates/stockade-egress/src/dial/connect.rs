@@ -44,6 +44,9 @@ pub(super) fn in_order(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// # Errors
 /// That of the address that failed first, when all fail. The caller bounds the time.
 pub(super) async fn first(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+    if let [only] = addresses[..] {
+        return TcpStream::connect(only).await.map_err(DialError::Connect);
+    }
     let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
     let mut failure = None;

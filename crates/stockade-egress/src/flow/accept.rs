@@ -14,6 +14,9 @@ use super::pair;
 /// How long is waited after an error that would come again at once.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Connections that are broken off before the others get their turn.
+const SHED_AT_ONCE: usize = 64;
+
 /// A descriptor that is kept in order to be able to accept a connection, and break it off, when no other is left.
 ///
 /// Without it the connection would stay in the queue, where its program waits for ever, and the listening socket would stay
@@ -28,19 +31,23 @@ impl Spare {
         Ok(Self { descriptor: Mutex::new(Some(placeholder()?)) })
     }
 
-    /// Accepts a connection with the spare descriptor, and breaks it off. Whether there was one.
+    /// Accepts what waits with the spare descriptor, and breaks it off. Whether there was something.
     fn shed(&self, listener: &TcpListener) -> bool {
         let mut descriptor = self.descriptor.lock().unwrap_or_else(PoisonError::into_inner);
         drop(descriptor.take());
-        let shed = rustix::net::accept(listener.as_fd());
-        let was_there = shed.is_ok();
-        if let Ok(socket) = shed {
-            pair::close_with_reset(&socket);
+        let mut count = 0;
+        while count < SHED_AT_ONCE && self::shed(listener) {
+            count += 1;
         }
         // Where another thread was faster, the next one tries again.
         *descriptor = placeholder().ok();
-        was_there
+        count > 0
     }
+}
+
+/// Breaks off one connection that waits. The listening socket does not block.
+fn shed(listener: &TcpListener) -> bool {
+    rustix::net::accept(listener.as_fd()).map(pair::close_with_reset).is_ok()
 }
 
 fn placeholder() -> io::Result<OwnedFd> {

@@ -16,9 +16,8 @@ use super::pump::Broken;
 /// RFC 1122, section 4.2.2.13 lets a half-closed connection stay for ever, and bounds exactly this in practice.
 const HALF_CLOSED_IDLE: Duration = Duration::from_secs(600);
 
-/// How long a silent connection waits before the kernel asks whether its peer still exists, and how often and how many times it
-/// asks then.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(20), 3);
+/// How long a connection is silent before the kernel asks whether its peer still exists (tcp(7), `TCP_KEEPIDLE`).
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Which direction broke a connection off, and how.
 #[derive(Debug)]
@@ -122,9 +121,6 @@ pub(crate) fn set_prompt(socket: &TcpStream) -> io::Result<()> {
 
 /// Sets what a socket to the outside needs besides: probes while it is silent, since hosts vanish without a word.
 pub(crate) fn set_probing(socket: &TcpStream) -> io::Result<()> {
-    let (idle, interval, count) = KEEPALIVE;
     sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, idle)?;
-    sockopt::set_tcp_keepintvl(socket, interval)?;
-    Ok(sockopt::set_tcp_keepcnt(socket, count)?)
+    Ok(sockopt::set_tcp_keepidle(socket, SILENCE)?)
 }

@@ -14,7 +14,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::limits::Meter;
-use super::pipes::{Pipe, Pool};
+use super::pipes::{Pipe, Pool, USUAL};
 use crate::event::Reason;
 
 /// What one call moves at most. More than a pipe of 16 buffers usually holds; the pipe is the bound.
@@ -54,8 +54,8 @@ impl Leg<'_> {
         loop {
             self.from.readable().await.map_err(|_| Broken::Socket)?;
             // A pipe is taken here, where data or the end waits, and not earlier: idle connections hold none.
-            let pipe = self.pipes.take().map_err(Broken::NoPipe)?;
-            let is_finished = self.burst(&pipe).await?;
+            let mut pipe = self.pipes.take().map_err(Broken::NoPipe)?;
+            let is_finished = self.burst(&mut pipe).await?;
             self.pipes.give_back(pipe);
             if is_finished {
                 return shutdown(self.to, Shutdown::Write).map_err(|_| Broken::Socket);
@@ -64,13 +64,16 @@ impl Leg<'_> {
     }
 
     /// Moves what waits. Returns, with the pipe empty, whether the sender has finished.
-    async fn burst(&self, pipe: &Pipe) -> Result<bool, Broken> {
+    async fn burst(&self, pipe: &mut Pipe) -> Result<bool, Broken> {
         let mut since_turn = 0;
         loop {
             match self.fill(pipe) {
                 Ok(0) => return Ok(true),
                 Ok(count) => {
                     self.empty(pipe, count).await?;
+                    if count >= USUAL {
+                        self.pipes.enlarge(pipe);
+                    }
                     since_turn += count;
                 }
                 Err(Filled::Nothing) => return Ok(false),

@@ -23,6 +23,10 @@ const BLOCKING_THREADS: usize = crate::dial::LOOKUPS_AT_ONCE + 1;
 /// How long such a thread is kept without work.
 const KEEP_THREAD: Duration = Duration::from_secs(5);
 
+/// Connections that wait to be accepted at one door. The kernel drops what does not fit, and a program that connects tries again
+/// only after a second.
+const BACKLOG: i32 = 1024;
+
 /// Starts the thread with everything that can fail already done.
 pub(super) fn start(
     shared: Arc<Shared>,
@@ -76,8 +80,7 @@ fn prepare(
         serve_names(&mut tasks, socket, &respond).map_err(GateError::NameServer)?;
     }
     for listener in setup.publish.0 {
-        listener.set_nonblocking(true).map_err(GateError::Runtime)?;
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(GateError::Runtime)?;
+        let listener = self::listener(listener.into()).map_err(GateError::Runtime)?;
         tasks.spawn(flow::publish(Arc::clone(shared), listener));
     }
     Ok((tasks, setup.new_doors))
@@ -97,7 +100,9 @@ fn serve_names(tasks: &mut Tasks, socket: OwnedFd, respond: &Arc<impl serve::Res
     Ok(())
 }
 
+/// Takes a listening socket over, with room for [`BACKLOG`] connections, whatever it had before.
 fn listener(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
+    rustix::net::listen(&socket, BACKLOG)?;
     let listener = std::net::TcpListener::from(socket);
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
@@ -152,5 +157,61 @@ async fn serve_until(
                 Err(error) => shared.unserved(&door, &error),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::gate::{Admission, GateConfig, Inside};
+    use crate::rules::Rules;
+
+    /// A sandbox in which nothing can be opened.
+    struct Nothing;
+
+    impl Inside for Nothing {
+        fn listen(&mut self, _at: SocketAddr) -> io::Result<OwnedFd> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn connect(&mut self, _to: SocketAddr) -> io::Result<OwnedFd> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn after_a_panic_everything_is_refused_and_the_supervisor_is_told() {
+        let rules = Rules::new(&["192.0.2.1:443".parse().unwrap()], &[], crate::rules::NetworkDefault::Deny);
+        let config = GateConfig::new(rules, "198.18.0.0/15".parse().unwrap(), None);
+        let (shared, setup) = Shared::new(config, Box::new(Nothing)).unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (mut tasks, new_doors) = prepare(&runtime, &shared, setup).unwrap();
+        let (_go_on, stop) = oneshot::channel();
+        let _inside_the_runtime = runtime.enter();
+        tasks.spawn(async { panic!("on purpose") });
+        let outcome = runtime.block_on(serve_until(&shared, tasks, new_doors, stop));
+        shared.end(outcome.err());
+        assert!(matches!(&shared.events.drain()[..], [Event::Failed(why)] if why.contains("panicked")));
+        let refused = shared.try_admit("192.0.2.1:443".parse().unwrap(), None);
+        let Some(Admission::Refuse { errno, denial }) = refused else { panic!("{refused:?}") };
+        assert_eq!((errno, denial.reason), (rustix::io::Errno::NETDOWN.raw_os_error(), Reason::Failed));
+        let loopback = shared.try_admit("127.0.0.1:443".parse().unwrap(), None);
+        assert_eq!(loopback, Some(Admission::Continue), "what stays inside is not the gate's");
+    }
+
+    #[test]
+    fn a_thread_that_panics_leaves_word() {
+        let config = GateConfig::new(Rules::default(), "198.18.0.0/15".parse().unwrap(), None);
+        let (shared, _setup) = Shared::new(config, Box::new(Nothing)).unwrap();
+        let ending = Ending { shared: Arc::clone(&shared) };
+        let thread = std::thread::spawn(move || {
+            let _told_at_the_end = ending;
+            panic!("on purpose");
+        });
+        assert!(thread.join().is_err());
+        assert!(shared.has_ended() && matches!(&shared.events.drain()[..], [Event::Failed(_)]));
     }
 }

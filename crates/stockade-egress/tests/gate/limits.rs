@@ -114,6 +114,8 @@ fn endpoints_beyond_the_bound_are_refused_while_all_others_are_in_use_and_then_r
     }
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(admitted(21_024), Admission::Continue);
+    // The gate's thread closes it.
+    std::thread::sleep(Duration::from_millis(200));
     let closed = (20_000..20_020).filter(|port| TcpStream::connect((ip, *port)).is_err()).count();
     assert!((1..=2).contains(&closed), "{closed} of the oldest were closed");
 }
