@@ -29,6 +29,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use stockade_spec::plan::gate::GateRoutes;
 use stockade_spec::plan::{Explanations, NetworkFilter, SystemCallFilter};
+use stockade_spec::policy::endpoint::EndpointRule;
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
 use thiserror::Error;
@@ -62,6 +63,8 @@ pub struct Context {
     pub first_process: u32,
     /// What the network namespace leads to the gate, where the plan has one.
     pub gate: Option<GateRoutes>,
+    /// Rules about loopback addresses that mean the host's: the gatekeeper is asked about these too.
+    pub host_loopback: Vec<EndpointRule>,
 }
 
 /// Why notifications cannot be answered. The run has to end: its programs would wait forever.

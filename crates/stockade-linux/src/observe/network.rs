@@ -12,6 +12,7 @@ use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{AddressFamily, SocketType};
 use stockade_spec::plan::NetworkFilter;
 use stockade_spec::plan::gate::{GateRoutes, NAME_SERVER_PORT};
+use stockade_spec::policy::endpoint::EndpointRule;
 use stockade_spec::report::{Area, ProcessRef};
 
 use super::address::{self, Address, MAX_ADDRESS};
@@ -66,7 +67,9 @@ fn reach(
 ) -> Answer {
     match (observer.network, address) {
         (_, Address::Malformed) => Answer::Fail(Errno::INVAL),
-        (NetworkFilter::Private, Address::Internet(address)) if address::is_local(address.ip()) => Answer::Continue,
+        (NetworkFilter::Private, Address::Internet(address)) if address::is_local(address.ip()) => {
+            reach_loopback(observer, keeper, asker, operation, *address, log)
+        }
         (NetworkFilter::Private, Address::Internet(address)) => match &observer.context.gate {
             Some(routes) => leave(routes, keeper, asker, operation, *address, log),
             None => refuse(asker, operation, *address, log),
@@ -82,6 +85,44 @@ fn reach(
         }
         (NetworkFilter::Private, Address::Unspecified | Address::UnixUnnamed | Address::Other(_)) => Answer::Continue,
         (NetworkFilter::UnixOnly, _) => sockets::connect_on_behalf(observer, asker, address, log),
+    }
+}
+
+/// Loopback is the sandbox's own, but for streams to an address that a rule names: those mean the host's, unless a program
+/// inside listens there, which the gatekeeper finds out.
+fn reach_loopback(
+    observer: &Observer,
+    keeper: Keeper<'_>,
+    asker: &Asker<'_>,
+    operation: &'static str,
+    to: SocketAddr,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    let means = |rule: &EndpointRule| rule.host.has_address(to.ip()) && rule.allows_port(to.port());
+    match keeper {
+        Some(keeper) if observer.context.host_loopback.iter().any(means) => {
+            let kind = asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket));
+            match kind {
+                Ok(SocketType::STREAM) => admit(keeper, asker, operation, to, log),
+                Ok(_) => Answer::Continue,
+                Err(error) => Answer::Fail(error),
+            }
+        }
+        _ => Answer::Continue,
+    }
+}
+
+fn admit(
+    keeper: &mut (dyn Gatekeeper + 'static),
+    asker: &Asker<'_>,
+    operation: &'static str,
+    to: SocketAddr,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    let process = asker.process();
+    match keeper.admit(to, process.as_ref()) {
+        Admission::Continue => Answer::Continue,
+        Admission::Refuse(refusal) => refused(refusal, operation, process, log),
     }
 }
 
@@ -103,13 +144,7 @@ fn leave(
     let kind = asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket));
     match (kind, keeper) {
         (Err(error), _) => Answer::Fail(error),
-        (Ok(SocketType::STREAM), Some(keeper)) => {
-            let process = asker.process();
-            match keeper.admit(to, process.as_ref()) {
-                Admission::Continue => Answer::Continue,
-                Admission::Refuse(refusal) => refused(refusal, operation, process, log),
-            }
-        }
+        (Ok(SocketType::STREAM), Some(keeper)) => admit(keeper, asker, operation, to, log),
         // Nothing is sent by it, and programs do it to learn about addresses; `undelivered` sees what is sent later.
         (Ok(SocketType::DGRAM), _)
             if operation == "connect" && routes.local.iter().any(|network| network.contains(&to.ip())) =>

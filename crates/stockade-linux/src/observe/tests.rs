@@ -64,6 +64,7 @@ impl Scene {
             supervisor: process,
             first_process: process,
             gate: None,
+            host_loopback: Vec::new(),
         };
         Self { _workspace: workspace, filter, context }
     }

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use stockade_spec::facts::CgroupFacts;
-use stockade_spec::plan::gate::GateRoutes;
+use stockade_spec::plan::gate::{GateRoutes, GateRules};
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
+use stockade_spec::policy::endpoint::EndpointRule;
 
 use super::bounds::Bounds;
 use super::error::LaunchError;
@@ -237,7 +238,17 @@ fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
         supervisor: std::process::id(),
         first_process: init.as_raw_nonzero().get().unsigned_abs(),
         gate: gate_routes(plan).cloned(),
+        host_loopback: host_loopback(plan),
     }
+}
+
+/// The gate's rules about loopback addresses.
+fn host_loopback(plan: &Plan) -> Vec<EndpointRule> {
+    let rules = plan.steps.iter().filter_map(|step| match &step.operation {
+        Operation::Gate { rules } => Some(rules),
+        _ => None,
+    });
+    rules.flat_map(GateRules::host_loopback).collect()
 }
 
 fn failed_step(plan: &Plan, step: u32, errno: i32, detail: String) -> LaunchError {
