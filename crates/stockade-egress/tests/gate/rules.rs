@@ -34,7 +34,8 @@ fn ports_and_addresses_that_no_rule_allows_are_refused_before_the_connection() {
     assert_eq!(refused, (13, Reason::NotAllowed, Some("--allow a.test:22".into())));
     let refused = refusal(world.admit("[2001:db8::1]:443".parse().unwrap()));
     assert_eq!(refused, (13, Reason::NotAllowed, Some("--allow [2001:db8::1]:443".into())));
-    assert_eq!(world.denial().process.unwrap().command(), "test");
+    let Admission::Refuse { denial, .. } = world.admit(SocketAddr::new(ip, 22)) else { panic!("refused before") };
+    assert_eq!(denial.process.unwrap().command(), "test");
     let nobody = refusal(world.admit(SocketAddr::new(world.reserved(77), 443)));
     assert_eq!(nobody, (13, Reason::NoSuchAddress, None));
     let nothing = refusal(world.admit(SocketAddr::new(ip, 0)));

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{AddressFamily, SocketType};
 use stockade_spec::plan::NetworkFilter;
+use stockade_spec::plan::gate::EndpointRule;
 use stockade_spec::plan::gate::{GateRoutes, NAME_SERVER_PORT};
-use stockade_spec::policy::endpoint::EndpointRule;
 use stockade_spec::report::{Area, ProcessRef};
 
 use super::address::{self, Address, MAX_ADDRESS};

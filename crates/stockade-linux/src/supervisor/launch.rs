@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use stockade_spec::facts::CgroupFacts;
+use stockade_spec::plan::gate::EndpointRule;
 use stockade_spec::plan::gate::{GateRoutes, GateRules};
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
-use stockade_spec::policy::endpoint::EndpointRule;
 
 use super::bounds::Bounds;
 use super::error::LaunchError;

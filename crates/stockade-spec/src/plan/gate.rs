@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 pub use crate::policy::NetworkDefault;
+pub use crate::policy::endpoint::EndpointRule;
 
 /// The IPv4 range whose addresses stand for names inside: the one that RFC 2544 sets apart for benchmarks, so that no
 /// host on the Internet has one of them.
