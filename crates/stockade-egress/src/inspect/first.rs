@@ -12,10 +12,16 @@ const REQUESTS_FOR_TLS: [&[u8]; 2] = [b"\0\0\0\x08\x04\xd2\x16\x2f", b"\0\0\0\x0
 /// Methods whose request may have no version (RFC 1945, section 5), and would be answered by some servers.
 const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH", b"CONNECT"];
 
+/// Longest first word that could be a method. The longest that is registered has 17 letters; what is longer is the text of
+/// some other protocol, which may have no lines at all.
+const MAX_METHOD: usize = 64;
+
 /// What the first bytes are.
 pub(super) enum First {
-    /// They could still be several things.
+    /// They could still be several things, and there is no whole line.
     More,
+    /// They could still be the start of HTTP/2, which has several lines.
+    MorePreface,
     /// TLS.
     Hello,
     /// A request of HTTP/1.
@@ -55,7 +61,10 @@ pub(super) fn look(held: &[u8], upgraded: bool, searched: usize) -> Result<First
 /// Whether bytes without a whole line could become a request: a word, maybe a space, and text. A word that is none of
 /// letters is no method that servers with lax readers of targets know; behind it, a control character says something else.
 fn could_be_request(bytes: &[u8]) -> bool {
-    let word = bytes.iter().take_while(|byte| is_token(**byte)).count();
+    let word = bytes.iter().take(MAX_METHOD + 1).take_while(|byte| is_token(**byte)).count();
+    if word > MAX_METHOD {
+        return false;
+    }
     let Some(behind) = bytes.get(word) else { return true };
     if word == 0 || !b" \t\r\n".contains(behind) {
         return false;
@@ -68,7 +77,7 @@ fn could_be_request(bytes: &[u8]) -> bool {
 fn of_line(line: &[u8], held: &[u8], upgraded: bool) -> Result<First, Refusal> {
     if !upgraded && line.starts_with(b"PRI ") && PREFACE.starts_with(&held[..held.len().min(PREFACE.len())]) {
         let whole = held.len() >= PREFACE.len();
-        return Ok(if whole { First::Pass(Protocol::Http2) } else { First::More });
+        return Ok(if whole { First::Pass(Protocol::Http2) } else { First::MorePreface });
     }
     if has_version(line) {
         return Ok(First::Request);

@@ -3,7 +3,7 @@
 use super::body::{self, Body};
 use super::first::{self, First};
 use super::head::{self, Head};
-use super::hello::{self, Behind};
+use super::hello::{self, Behind, Hello, MAX_EARLY_DATA};
 use super::{MAX_HELD, Protocol, Refusal};
 use crate::rules::HostName;
 
@@ -32,8 +32,8 @@ enum Stage {
     First { upgraded: bool },
     /// A ClientHello.
     Hello,
-    /// A record of TLS that may begin a second ClientHello.
-    Record,
+    /// A record of TLS that may begin a second ClientHello, or hold some of so many bytes of early data in front of it.
+    Record { early: usize },
     /// A request of HTTP/1.
     Head,
     /// More of a request's body. Behind it anything may come if an upgrade was asked for, else a request.
@@ -147,16 +147,20 @@ impl Inspection {
         match self.stage {
             _ if held.is_empty() => Ok(Look::More),
             Stage::First { upgraded } => self.look_first(settled, upgraded),
-            Stage::Hello => {
-                let look = hello::look(held, &self.host)?;
-                if let Look::Settled(_) = look {
-                    self.stage = Stage::Record;
+            Stage::Hello => match hello::look(held, &self.host)? {
+                None => Ok(Look::More),
+                Some(Hello { length, has_early_data }) => {
+                    self.stage = Stage::Record { early: if has_early_data { MAX_EARLY_DATA } else { 0 } };
+                    Ok(Look::Settled(length))
                 }
-                Ok(look)
-            }
-            Stage::Record => match hello::look_behind(held) {
+            },
+            Stage::Record { early } => match hello::look_behind(held, early > 0) {
                 Behind::More => Ok(Look::More),
                 Behind::Padding(count) => Ok(Look::Settled(count)),
+                Behind::EarlyData(count) => {
+                    self.stage = Stage::Record { early: early.saturating_sub(count) };
+                    Ok(Look::Settled(count))
+                }
                 Behind::Unseen => Ok(Look::Pass(Protocol::Tls)),
                 Behind::Hello => {
                     self.stage = Stage::Hello;
@@ -187,6 +191,7 @@ impl Inspection {
                 self.searched = held.len();
                 return Ok(Look::More);
             }
+            First::MorePreface => return Ok(Look::More),
             First::Pass(protocol) => return Ok(Look::Pass(protocol)),
             First::AsksForTls(count) => return Ok(Look::Settled(count)),
             First::Hello => {

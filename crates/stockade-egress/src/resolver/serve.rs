@@ -40,10 +40,8 @@ pub trait Respond: Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static {}
 
 impl<F: Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static> Respond for F {}
 
-/// Answers datagrams for as long as it is polled. To be called in a runtime with I/O and time.
-///
-/// # Errors
-/// None that a client can cause; the type says that it does not end.
+/// Answers datagrams for as long as it is polled; the type says that nothing ends it. To be called in a runtime with I/O and
+/// time.
 pub async fn serve_udp(socket: UdpSocket, respond: Arc<impl Respond>) -> Infallible {
     // One byte more than may come, so that a longer message is told apart.
     let mut buffer = vec![0; MAX_QUERY + 1];

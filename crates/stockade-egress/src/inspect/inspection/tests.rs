@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::hello::tests::{hello, hello_with, name_extension, record};
+use super::super::hello::tests::{extension, hello, hello_with, name_extension, record};
 use super::*;
 
 fn inspection() -> Inspection {
@@ -58,6 +58,7 @@ fn other_protocols_pass_at_once() {
         ("XMPP", b"<?xml version='1.0'?>"),
         ("RTSP", b"OPTIONS rtsp://api.example.com/x RTSP/1.0\r\n"),
         ("memcached", b"get key\r\n"),
+        ("a stream of letters", &[b'x'; 65]),
         ("old TLS", b"\x80\x2e\x01\x03\x01"),
         ("not quite TLS", b"\x16\x05\x01"),
     ] {
@@ -187,6 +188,10 @@ fn every_hello_is_checked() {
     ] {
         assert_eq!(outcome(&bytes), refused, "{what}");
     }
+    let early = record(&hello_with(&[extension(42, b""), name_extension(b"api.example.com")].concat()));
+    assert_eq!(outcome(&[&early, change, data, data, &other].concat()), refused, "the one after early data");
+    let much = [&early, [data, &[0; 65_536]].concat().as_slice(), data].concat();
+    assert!(outcome(&much).is_ok(), "early data that was taken goes on for ever");
     for (what, bytes) in [
         ("data", [ours.as_slice(), data].concat()),
         ("padding and data", [&ours, change, data].concat()),
@@ -200,10 +205,20 @@ fn every_hello_is_checked() {
 }
 
 #[test]
+fn a_false_start_of_http2_is_refused_however_it_comes() {
+    let start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\x0e".as_slice();
+    let version = Err(Refusal::Request("its version is neither HTTP/1.1 nor HTTP/1.0"));
+    assert_eq!(outcome(start), version);
+    assert_eq!(push_all(start.chunks(1)).1, version);
+    assert_eq!(push_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".chunks(1)).1, Ok(Some(Protocol::Http2)));
+}
+
+#[test]
 fn what_is_held_is_bounded() {
     let long = [b"GET / HTTP/1.1\r\nHost: api.example.com\r\nX: ".as_slice(), &vec![b'x'; MAX_HELD]].concat();
     assert_eq!(outcome(&long), Err(Refusal::TooLong));
-    assert_eq!(outcome(&vec![b'x'; MAX_FIRST + 1]), Err(Refusal::TooLong));
+    let line = [b"x ".as_slice(), &[b'x'; MAX_FIRST]].concat();
+    assert_eq!(outcome(&line), Err(Refusal::TooLong));
     let message = hello_with(&name_extension(&[b'x'; 12_000]));
     let small: Vec<u8> = message.chunks(1).flat_map(record).collect();
     assert_eq!(push_all(small.chunks(1_000)).1, Err(Refusal::TooLong));
@@ -241,6 +256,7 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
         b"5\r\nhello\r\n0\r\n\r\n".to_vec(),
         b"\0\0\0\x08\x04\xd2\x16\x2f".to_vec(),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM".to_vec(),
         b"\r\n".to_vec(),
         b"SSH-2.0-x\r\n".to_vec(),
     ]);

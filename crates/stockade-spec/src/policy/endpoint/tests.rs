@@ -106,6 +106,47 @@ fn everything_else_is_refused_for_its_own_reason() {
 }
 
 #[test]
+fn names_are_read_alike_alone_and_in_a_rule() {
+    let name: HostName = "API.b.Example".parse().expect("a name");
+    assert_eq!((name.as_str(), name.to_string().as_str()), ("api.b.example", "api.b.example"));
+    assert!(name.is_below("b.example") && name.is_below("example"));
+    assert!(!name.is_below("api.b.example") && !name.is_below(".b.example") && !name.is_below("i.b.example"));
+    let parents: Vec<String> = std::iter::successors(name.parent(), HostName::parent).map(|n| n.to_string()).collect();
+    assert_eq!(parents, ["b.example", "example"]);
+    for text in
+        ["", ".", "a.", "a.1", "127.0.0.1", "::1", "[::1]", "*.a.b", "a:80", "a/b", "u@a", "a b", "a\0", "ä.b", "a_b"]
+    {
+        assert!(text.parse::<HostName>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_rule_knows_its_ports_both_ways() {
+    for (text, port, allows, denies) in [
+        ("a.example", 443, true, true),
+        ("a.example", 22, false, true),
+        ("a.example:22", 22, true, true),
+        ("a.example:22", 443, false, false),
+        ("a.example:20-25", 25, true, true),
+        ("a.example:20-25", 26, false, false),
+        ("a.example:1-65535", 0, false, true),
+    ] {
+        assert_eq!((rule(text).allows_port(port), rule(text).denies_port(port)), (allows, denies), "{text} at {port}");
+    }
+}
+
+#[test]
+fn a_rule_knows_its_hosts() {
+    let has_name = |text: &str, name: &str| rule(text).host.has_name(&name.parse().expect("a name"));
+    assert!(has_name("a.example", "A.example") && !has_name("a.example", "b.a.example"));
+    assert!(has_name("*.a.example", "b.a.example") && !has_name("*.a.example", "a.example"));
+    assert!(!has_name("10.0.0.0/8", "a.example"));
+    let has_address = |text: &str, address: &str| rule(text).host.has_address(address.parse().expect("an address"));
+    assert!(has_address("10.0.0.0/8", "10.1.2.3") && !has_address("10.0.0.0/8", "::ffff:10.1.2.3"));
+    assert!(has_address("::1", "::1") && !has_address("::1", "::2") && !has_address("a.example", "::1"));
+}
+
+#[test]
 fn covering_never_reaches_further() {
     for (outer, inner, covered) in [
         ("example.com", "example.com:443", true),
