@@ -124,3 +124,34 @@ pub(crate) fn set_probing(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     Ok(sockopt::set_tcp_keepidle(socket, SILENCE)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_closed_half_ends_when_nothing_moves_any_more() {
+        // Time stands still but for the sleeps, and jumps from one to the next.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
+            let begun = tokio::time::Instant::now();
+            // For an hour, something comes back every five minutes.
+            let down = async {
+                for _ in 0..12 {
+                    tokio::time::sleep(Duration::from_secs(300)).await;
+                    received.fetch_add(1, Ordering::Relaxed);
+                }
+                pending().await
+            };
+            let outcome = run(ready(Ok(())), down, (&client, &server), (&sent, &received)).await;
+            assert!(matches!(outcome, Err(Break::Idle)), "{outcome:?}");
+            assert!(begun.elapsed() > Duration::from_secs(3600) && begun.elapsed() < Duration::from_secs(3600 + 1200));
+        });
+    }
+}

@@ -67,6 +67,21 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_a_rule_names_the_address(
 }
 
 #[test]
+fn an_address_of_the_host_is_refused_where_public_ones_are_open() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    if socket.connect("192.0.2.77:9").is_err() {
+        return;
+    }
+    let own = socket.local_addr().unwrap().ip();
+    let world = Build::with(&[], &[], NetworkDefault::Public).start();
+    let to = SocketAddr::new(own, 20_443);
+    if matches!(world.admit(to), Admission::Continue) {
+        assert!(is_broken_off(TcpStream::connect(to).unwrap()));
+        assert!(matches!(world.denial().reason, Reason::Address(address, _) if address == own));
+    }
+}
+
+#[test]
 fn a_name_that_changes_its_address_gains_nothing() {
     // What is checked is what is connected to; each connection looks anew, so that the second answer is checked as well.
     let (port, reached) = hold();
