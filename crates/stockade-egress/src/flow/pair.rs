@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 
 use super::pump::Broken;
 
-/// How long a connection may stay closed on one side without a byte moving, and at most twice as long: a peer that has vanished is never told of otherwise.
-/// RFC 1122, section 4.2.2.13 lets a half-closed connection stay for ever, and bounds exactly this in practice.
+/// How long a connection may stay closed on one side without a byte moving, and at most twice as long. RFC 1122, section 4.2.2.13
+/// sets no bound, but a peer that vanished inside the sandbox, or has forgotten the connection, would hold its place for ever.
 const HALF_CLOSED_IDLE: Duration = Duration::from_secs(600);
 
 /// How long a connection is silent before the kernel asks whether its peer still exists (tcp(7), `TCP_KEEPIDLE`).
