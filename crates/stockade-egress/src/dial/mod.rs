@@ -61,14 +61,12 @@ impl Dialer {
     }
 
     async fn directly(&self, host: &Host, port: u16) -> Result<Dialled, DialError> {
-        let addresses = match host {
-            // The rules have decided about exactly this address.
+        let found = match host {
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
-            Host::Name(name) => {
-                let found = self.lookup.find(name.as_str(), port).await?;
-                check::usable(&self.rules, found, port)?
-            }
+            Host::Name(name) => self.lookup.find(name.as_str(), port).await?,
         };
+        // Also where the rules have decided about the address itself: one that is public may still be this host's own.
+        let addresses = check::usable(&self.rules, found, port)?;
         let socket = within(connect::first(addresses)).await?;
         let address = socket.peer_addr().map_err(DialError::Connect)?.ip();
         Ok(Dialled { socket, address: Some(address) })

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 
 use super::pump::Broken;
 
-/// How long a connection may stay closed on one side without a byte moving: a peer that has vanished is never told of otherwise.
-/// RFC 1122, section 4.2.2.13 lets a half-closed connection stay for ever, and bounds exactly this in practice.
+/// How long a connection may stay closed on one side without a byte moving, and at most twice as long. RFC 1122, section 4.2.2.13
+/// sets no bound, but a peer that vanished inside the sandbox, or has forgotten the connection, would hold its place for ever.
 const HALF_CLOSED_IDLE: Duration = Duration::from_secs(600);
 
 /// How long a connection is silent before the kernel asks whether its peer still exists (tcp(7), `TCP_KEEPIDLE`).
@@ -123,4 +123,37 @@ pub(crate) fn set_prompt(socket: &TcpStream) -> io::Result<()> {
 pub(crate) fn set_probing(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     Ok(sockopt::set_tcp_keepidle(socket, SILENCE)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_closed_half_ends_when_nothing_moves_any_more() {
+        // Time stands still but for the sleeps, and jumps from one to the next.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
+            let begun = tokio::time::Instant::now();
+            // For an hour and some, something comes back every four minutes.
+            let down = async {
+                for _ in 0..16 {
+                    tokio::time::sleep(Duration::from_secs(240)).await;
+                    received.fetch_add(1, Ordering::Relaxed);
+                }
+                pending().await
+            };
+            let outcome = run(ready(Ok(())), down, (&client, &server), (&sent, &received)).await;
+            assert!(matches!(outcome, Err(Break::Idle)), "{outcome:?}");
+            let minutes = begun.elapsed().as_secs() / 60;
+            // The last byte comes after 64 minutes; the bound is reached between one and two of its lengths later.
+            assert!((74..85).contains(&minutes), "after {minutes} minutes");
+        });
+    }
 }

@@ -68,6 +68,21 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_a_rule_names_the_address(
 }
 
 #[test]
+fn an_address_of_the_host_is_refused_where_public_ones_are_open() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    if socket.connect("192.0.2.77:9").is_err() {
+        return;
+    }
+    let own = socket.local_addr().unwrap().ip();
+    let world = Build::with(&[], &[], NetworkDefault::Public).start();
+    let to = SocketAddr::new(own, 20_443);
+    if matches!(world.admit(to), Admission::Continue) {
+        assert!(is_broken_off(TcpStream::connect(to).unwrap()));
+        assert!(matches!(world.denial().reason, Reason::Address(address, _) if address == own));
+    }
+}
+
+#[test]
 fn a_name_that_changes_its_address_gains_nothing() {
     // What is checked is what is connected to; each connection looks anew, so that the second answer is checked as well.
     let (port, reached) = hold();
@@ -197,25 +212,25 @@ fn whoever_is_asked_is_asked_once_unless_the_answer_was_for_once() {
     let world = asking(move |question| {
         asked.send(question.to_string()).unwrap();
         match question.port {
-            1001 => Decision::AllowOnce,
-            1002 => Decision::AllowForRun,
+            21001 => Decision::AllowOnce,
+            21002 => Decision::AllowForRun,
             _ => Decision::Deny,
         }
     });
-    assert_eq!(outcomes(&world, &[1001, 1001, 1002, 1002, 1003, 1003]), [true, true, true, true, false, false]);
+    assert_eq!(outcomes(&world, &[21001, 21001, 21002, 21002, 21003, 21003]), [true, true, true, true, false, false]);
     let questions: Vec<_> = asks.try_iter().collect();
     let about = |port: u16| format!("test (process 77) wants to connect to a.test, port {port}");
-    assert_eq!(questions, [about(1001), about(1001), about(1002), about(1003)]);
-    let Admission::Refuse { denial, .. } = world.admit(SocketAddr::new(world.resolve("a.test").unwrap(), 1003)) else {
+    assert_eq!(questions, [about(21001), about(21001), about(21002), about(21003)]);
+    let Admission::Refuse { denial, .. } = world.admit(SocketAddr::new(world.resolve("a.test").unwrap(), 21003)) else {
         panic!("a question that was answered with no is not asked again")
     };
-    assert_eq!(denial.suggestion.as_deref(), Some("--allow a.test:1003"));
+    assert_eq!(denial.suggestion.as_deref(), Some("--allow a.test:21003"));
 }
 
 #[test]
 fn what_was_allowed_once_passes_once() {
     let world = asking(|_| Decision::AllowOnce);
-    let to = SocketAddr::new(world.resolve("a.test").unwrap(), 1004);
+    let to = SocketAddr::new(world.resolve("a.test").unwrap(), 21004);
     assert_eq!(world.admit(to), Admission::Continue);
     let sockets = [TcpStream::connect(to).unwrap(), TcpStream::connect(to).unwrap()];
     sockets.into_iter().for_each(|socket| assert!(is_broken_off(socket)));
@@ -232,10 +247,10 @@ fn what_was_allowed_once_passes_once() {
 fn a_supervisor_need_not_wait_for_an_answer() {
     let (answer, answers) = channel();
     let world = asking(move |_| answers.recv().unwrap());
-    let to = SocketAddr::new(world.resolve("a.test").unwrap(), 1005);
+    let to = SocketAddr::new(world.resolve("a.test").unwrap(), 21005);
     assert_eq!(world.gate.try_admit(to, None), None);
     assert_eq!(world.gate.try_admit(to, None), None, "it is asked only once");
-    let other = SocketAddr::new(world.resolve("a.test").unwrap(), 1006);
+    let other = SocketAddr::new(world.resolve("a.test").unwrap(), 21006);
     assert_eq!(world.gate.try_admit(other, None), None, "and others wait for their turn");
     answer.send(Decision::AllowForRun).unwrap();
     world.wait(|event| (*event == Event::Answered).then_some(()));
@@ -244,14 +259,14 @@ fn a_supervisor_need_not_wait_for_an_answer() {
     assert_ne!(world.admit(other), Admission::Continue);
     // The decider ends with its channel; whatever is asked afterwards is refused.
     drop(answer);
-    let another = SocketAddr::new(world.resolve("a.test").unwrap(), 1007);
+    let another = SocketAddr::new(world.resolve("a.test").unwrap(), 21007);
     assert_ne!(world.admit(another), Admission::Continue);
 }
 
 #[test]
 fn without_anybody_to_ask_it_is_refused() {
     let world = Build::with(&[], &[], NetworkDefault::Ask).start();
-    let to = SocketAddr::new(world.resolve("a.test").unwrap(), 1008);
+    let to = SocketAddr::new(world.resolve("a.test").unwrap(), 21008);
     assert_eq!(refusal(world.admit(to)).1, Reason::Declined);
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stockade_egress::rules::{NetworkDefault, Rules};
 use stockade_egress::{Admission, Connection, Denial, Event, Gate, GateConfig, Inside, Lookup, Process};
 
@@ -99,6 +100,9 @@ impl Build {
     }
 
     pub(crate) fn start(mut self) -> World {
+        // What a supervisor does too: many descriptors are needed, and the soft limit is low.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let name_server = socket.local_addr().unwrap();
         self.config.name_server.push(socket.into());
