@@ -88,7 +88,7 @@ pub(crate) fn tls(peer: TcpStream, record: &Record) {
 /// An ssh server.
 pub(crate) fn ssh(peer: TcpStream, record: &Record) {
     let mut dropbear = Command::new(installed("dropbear").unwrap_or_default());
-    dropbear.args(["-i", "-E", "-s", "-r"]).arg(record.base().join("outside/ssh/host"));
+    dropbear.args(["-i", "-s", "-r"]).arg(record.base().join("outside/ssh/host"));
     hand_over(peer, &mut dropbear);
 }
 
