@@ -61,7 +61,8 @@ impl Bench {
         Ok(Self { programs })
     }
 
-    fn program(&self, name: &str) -> PathBuf {
+    /// Where a program lies.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.path().join(name)
     }
 

@@ -61,7 +61,7 @@ fn make_private() -> io::Result<()> {
 /// Puts files of the suite's own in the place of those that say how names are looked up.
 pub(crate) fn replace_files(base: &Path) -> io::Result<()> {
     let files = [
-        ("resolv.conf", format!("nameserver {NAME_SERVER}\noptions timeout:1 attempts:1\n")),
+        ("resolv.conf", format!("nameserver {NAME_SERVER}\noptions timeout:1 attempts:3\n")),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
     ];

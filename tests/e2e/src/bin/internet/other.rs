@@ -44,6 +44,7 @@ fn prepare_tls(directory: &Path) -> io::Result<()> {
     );
     openssl.args(["-addext", &format!("subjectAltName={names}"), "-keyout", "key.pem", "-out", "ca.pem"]);
     succeed(openssl.current_dir(directory))?;
+    share(directory, "ca.pem", "ca.pem")?;
     let both = [fs::read(directory.join("key.pem"))?, fs::read(directory.join("ca.pem"))?].concat();
     fs::write(directory.join("both.pem"), both)?;
     fs::write(directory.join("tls.py"), TLS)
@@ -55,6 +56,7 @@ fn prepare_ssh(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(home.join(".ssh"))?;
     succeed(Command::new("dropbearkey").args(["-t", "ed25519", "-f", "host"]).current_dir(directory))?;
     succeed(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", "user"]).current_dir(directory))?;
+    share(directory, "user", "key")?;
     fs::copy(directory.join("user.pub"), home.join(".ssh/authorized_keys"))?;
     for path in [&home, &home.join(".ssh"), &home.join(".ssh/authorized_keys")] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
@@ -69,6 +71,13 @@ fn prepare_ssh(directory: &Path) -> io::Result<()> {
     }
     put(&directory.join("passwd"), fields.join(":") + "\n")?;
     namespace::bind(&directory.join("passwd"), Path::new("/etc/passwd"))
+}
+
+/// Copies what clients need to the workspace.
+fn share(directory: &Path, name: &str, shared: &str) -> io::Result<()> {
+    let workspace = directory.join("../../home/project");
+    fs::create_dir_all(&workspace)?;
+    fs::copy(directory.join(name), workspace.join(shared)).map(drop)
 }
 
 fn succeed(command: &mut Command) -> io::Result<()> {
