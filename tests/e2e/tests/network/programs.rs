@@ -44,7 +44,7 @@ const BASE: Program = Program {
 /// How ssh is called: without anything of the user's own.
 macro_rules! ssh {
     () => {
-        "ssh -F none -i key -o UserKnownHostsFile=none -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes"
+        "ssh -F none -i key -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes"
     };
 }
 

@@ -23,11 +23,16 @@ const TLS: &str = include_str!("tls.py");
 /// Makes keys for what was asked for: a directory `outside/tls` asks for TLS, `outside/ssh` for ssh, `outside/redis` for Redis.
 pub(crate) fn prepare(record: &Record) -> io::Result<()> {
     let outside = record.base().join("outside");
-    if outside.join("tls").is_dir() {
+    // A place is used for several runs, and keeps its keys.
+    if outside.join("tls").is_dir() && !outside.join("tls/ca.pem").exists() {
         prepare_tls(&outside.join("tls"))?;
     }
-    if outside.join("ssh").is_dir() {
-        prepare_ssh(&outside.join("ssh"))?;
+    let ssh = outside.join("ssh");
+    if ssh.is_dir() {
+        if !ssh.join("passwd").exists() {
+            prepare_ssh(&ssh)?;
+        }
+        namespace::bind(&ssh.join("passwd"), Path::new("/etc/passwd"))?;
     }
     if outside.join("redis").is_dir() {
         start_redis(&outside.join("redis"))?;
@@ -69,8 +74,7 @@ fn prepare_ssh(directory: &Path) -> io::Result<()> {
     if let [_, _, _, _, _, home, _] = &mut fields[..] {
         *home = &text;
     }
-    put(&directory.join("passwd"), fields.join(":") + "\n")?;
-    namespace::bind(&directory.join("passwd"), Path::new("/etc/passwd"))
+    put(&directory.join("passwd"), fields.join(":") + "\n")
 }
 
 /// Copies what clients need to the workspace.
@@ -159,7 +163,9 @@ pub(crate) fn redis(peer: TcpStream, record: &Record) {
 fn start_redis(directory: &Path) -> io::Result<()> {
     let program = installed("redis-check-rdb").ok_or_else(|| io::Error::other("redis-tools is not installed"))?;
     let named = directory.join("redis-server");
-    std::os::unix::fs::symlink(program, &named)?;
+    if !named.exists() {
+        std::os::unix::fs::symlink(program, &named)?;
+    }
     let mut redis = Command::new("setpriv");
     redis.args(["--pdeathsig", "KILL"]).arg(named).args(["--port", "0", "--save", "", "--appendonly", "no"]);
     redis.args(["--unixsocket", "socket", "--dir", "."]).current_dir(directory);

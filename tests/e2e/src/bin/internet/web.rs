@@ -61,7 +61,8 @@ fn connection(peer: TcpStream, record: &Record, open: bool) -> io::Result<()> {
     let mut input = BufReader::new(peer);
     while let Some(request) = head(&mut input)? {
         record.line("http", &request.lines.join(&b'|'));
-        let upgraded = request.values("upgrade").next();
+        // Like most servers, this one passes over an offer to upgrade, but for one path.
+        let upgraded = request.values("upgrade").next().filter(|_| request.target() == "/upgrade");
         if request.method() == b"CONNECT" || request.method() == b"PRI" || upgraded.is_some() {
             return other_protocol(&mut input, &mut output, &request, upgraded);
         }

@@ -231,7 +231,7 @@ fn smuggle(headers: &str, body: &str) -> Attempt {
 /// Upgrades a connection, and speaks another protocol on it.
 fn upgrade(protocol: &str, headers: &str) -> Attempt {
     let mut peer = connect("allowed.example", 80)?;
-    let request = format!("GET / HTTP/1.1\r\nHost: allowed.example\r\nUpgrade: {protocol}\r\n{headers}\r\n");
+    let request = format!("GET /upgrade HTTP/1.1\r\nHost: allowed.example\r\nUpgrade: {protocol}\r\n{headers}\r\n");
     exchange(&mut peer, request.as_bytes(), 1)?;
     holds_canary(&exchange(&mut peer, &http2(), 9)?)
 }
