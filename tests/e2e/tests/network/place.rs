@@ -105,10 +105,7 @@ impl<'b> Place<'b> {
         let mut command = self.command("timeout");
         command.args(["--kill-after=1", SECONDS]);
         if self.own_network {
-            command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-            if let Some(rustup) = std::env::var_os("RUSTUP_HOME") {
-                command.env("RUSTUP_HOME", rustup);
-            }
+            command.env("PATH", path());
         } else {
             command.arg(self.bench.program("internet")).arg(self.base());
         }
@@ -130,6 +127,13 @@ impl<'b> Place<'b> {
     pub(crate) fn record(&self) -> String {
         fs::read_to_string(e2e::internet::log(self.base())).unwrap_or_default()
     }
+}
+
+/// Where programs are, with the toolchain that builds this suite first, past what chooses among several.
+pub(crate) fn path() -> String {
+    let cargo = std::env::var("CARGO").unwrap_or_default();
+    let toolchain = cargo.rsplit_once('/').map_or("", |(directory, _)| directory);
+    format!("{toolchain}:/usr/local/bin:/usr/bin:/bin").trim_start_matches(':').to_owned()
 }
 
 impl Run {

@@ -24,6 +24,8 @@ pub(crate) struct Program {
     script: &'static str,
     /// What the script prints, among other things.
     prints: &'static str,
+    /// What the hosts outside see of each run.
+    seen: &'static str,
     /// The options that allow it.
     allow: &'static [&'static str],
     /// The area and a part of the target of the denial where nothing of it is allowed; no such trial where it is empty.
@@ -37,6 +39,7 @@ const BASE: Program = Program {
     setup: "",
     script: "",
     prints: "welcome to /",
+    seen: "",
     allow: &["--allow", "allowed.example"],
     denied: ("network", "allowed.example"),
 };
@@ -219,6 +222,15 @@ pub(crate) static PROGRAMS: &[Program] = &[
         ..BASE
     },
     Program {
+        name: "proxy-of-the-machine",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        services: &["tls"],
+        script: "https_proxy=http://203.0.113.10:3128 BOX curl -sS --cacert ca.pem https://allowed.example/",
+        seen: "proxy CONNECT",
+        denied: ("", ""),
+        ..BASE
+    },
+    Program {
         name: "publish",
         needs: ("curl --version && /usr/bin/python3 --version", "needs curl and Python: apt-get install curl python3"),
         setup: "echo welcome to / publish > home/project/page",
@@ -262,6 +274,8 @@ impl Program {
         if native.status != Some(0) || !native.output.contains(self.prints) {
             mistakes.push(format!("natively it does not do what it should: {}", native.describe()));
         }
+        let seen = || place.record().lines().filter(|line| line.starts_with(self.seen)).count();
+        let seen_natively = seen();
         let boxed = if self.script.contains("BOX") {
             let stockade = format!("STOCKADE {} --", self.allow.join(" "));
             place.native(&self.script.replace("BOX", &stockade))?
@@ -270,6 +284,9 @@ impl Program {
         };
         if (boxed.status, &boxed.output) != (native.status, &native.output) {
             mistakes.push(format!("boxed, it does something else: {}", boxed.describe()));
+        }
+        if !self.seen.is_empty() && (seen_natively == 0 || seen() == seen_natively) {
+            mistakes.push(format!("the hosts outside do not see `{}` of each run", self.seen));
         }
         let (area, part) = self.denied;
         if area == "network" && !boxed.connected(part.split(':').next().unwrap_or(part)) {

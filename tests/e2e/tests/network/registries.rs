@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::process::{Command, Stdio};
 
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::run::Bench;
 use crate::user::User;
 
@@ -34,7 +34,8 @@ pub(crate) static REGISTRIES: &[Registry] = &[
     Registry {
         name: "npm",
         needs: ("npm --version", "needs npm: apt-get install npm"),
-        fetch: "rm -rf got cache; mkdir got; npm install --prefix got --cache $PWD/cache --loglevel http --no-audit --no-fund \
+        fetch: "rm -rf got cache; mkdir got; \
+                NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt npm install --prefix got --cache $PWD/cache --loglevel http --no-audit --no-fund \
                 --fetch-retries 0 qs@6.13.1 2>&1",
         proof: "ls got/node_modules",
     },
@@ -52,7 +53,11 @@ impl Registry {
     /// What has to be there before this can be tried.
     pub(crate) fn missing(&self, user: &User) -> Option<&'static str> {
         let mut test = Command::new("sh");
-        test.args(["-c", self.needs.0]).env("HOME", "/").stdout(Stdio::null()).stderr(Stdio::null());
+        test.args(["-c", self.needs.0])
+            .env("HOME", "/")
+            .env("PATH", place::path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         user.becomes(&mut test);
         (!test.status().is_ok_and(|status| status.success())).then_some(self.needs.1)
     }

@@ -35,6 +35,7 @@ pub(crate) fn outside(record: &Record) -> io::Result<()> {
     serve(443, record, other::tls)?;
     serve(22, record, other::ssh)?;
     serve(7, record, other::echo)?;
+    serve(3128, record, other::proxy)?;
     serve(9, record, other::sink)?;
     serve(6379, record, other::redis)?;
     serve(53, record, names::serve_stream)?;

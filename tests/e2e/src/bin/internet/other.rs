@@ -158,6 +158,30 @@ pub(crate) fn redis(peer: TcpStream, record: &Record) {
     drop(peer.shutdown(Shutdown::Write));
 }
 
+/// A proxy, as companies have them: it connects to whatever `CONNECT` names.
+pub(crate) fn proxy(mut peer: TcpStream, record: &Record) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while head.len() < 4_096 && !head.ends_with(b"\r\n\r\n") && matches!(peer.read(&mut byte), Ok(1)) {
+        head.push(byte[0]);
+    }
+    record.line("proxy", &head);
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let target = text.split_ascii_whitespace().nth(1).and_then(|target| target.rsplit_once(':'));
+    let Some((host, port)) = target.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) else { return };
+    let address = host.trim_matches(['[', ']']).parse().ok();
+    let address = address.or_else(|| internet::addresses(host, 0)?.first().copied());
+    let Some(server) = address.and_then(|address| TcpStream::connect((address, port)).ok()) else { return };
+    let answered = peer.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+    let Ok((mut from, mut to)) = answered.and_then(|()| Ok((peer.try_clone()?, server.try_clone()?))) else { return };
+    drop(spawn(move || {
+        drop(io::copy(&mut from, &mut to));
+        drop(to.shutdown(Shutdown::Write));
+    }));
+    drop(io::copy(&mut &server, &mut &peer));
+    drop(peer.shutdown(Shutdown::Write));
+}
+
 /// Starts a Redis server, which ends with the thread that starts it. Debian's package of its tools holds it under another
 /// name, and it goes by the name that it is called.
 fn start_redis(directory: &Path) -> io::Result<()> {

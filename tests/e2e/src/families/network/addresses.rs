@@ -99,7 +99,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..BASE
     },
     Attack {
-        name: "metadata-service",
+        name: "metadata-service-beside-network",
         techniques: &[50, 58],
         about: "Ask the cloud's metadata service for credentials.",
         attempt: |_| by_address(METADATA, 80),

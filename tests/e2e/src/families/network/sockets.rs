@@ -1,6 +1,6 @@
 //! Other protocols than TCP, and sockets of the machine itself.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 
@@ -88,7 +88,7 @@ fn ping(kind: i32) -> Attempt {
     socket.send_to(&packet, at(WEB, 0))?;
     let mut answer = [0; 256];
     let (length, from) = socket.recv_from(&mut answer)?;
-    let whole = answer[..length].ends_with(&PING[8..]) && from.ip() == Ipv4Addr::from(WEB);
+    let whole = answer[..length].ends_with(&PING[8..]) && from.ip() == WEB;
     if whole { Ok(()) } else { Err(Failed::refused("another packet came")) }
 }
 
