@@ -72,7 +72,7 @@ pub(crate) static PROGRAMS: &[Program] = &[
         needs: ("curl --version", "needs curl: apt-get install curl"),
         script: "curl -sS -4 http://allowed.example/four && curl -sS -6 http://allowed.example/six && \
                  curl -sS http://v4.example/ && curl -sS http://v6.example/",
-        allow: &["--allow", "*.example"],
+        allow: &["--allow", "allowed.example", "--allow", "v4.example", "--allow", "v6.example"],
         ..BASE
     },
     Program {
@@ -100,8 +100,9 @@ pub(crate) static PROGRAMS: &[Program] = &[
         name: "git-over-http",
         services: &["tls"],
         setup: REPOSITORY,
-        script: "rm -rf a b; git clone -q http://allowed.example/files/repo.git a && git -C a log --format=%s && \
-                 git -c http.sslCAInfo=$PWD/ca.pem clone -q https://allowed.example/files/repo.git b && git -C b log --format=%s",
+        script: "d=$(mktemp -d); git clone -q http://allowed.example/files/repo.git $d/a && git -C $d/a log --format=%s && \
+                 git -c http.sslCAInfo=$PWD/ca.pem clone -q https://allowed.example/files/repo.git $d/b && \
+                 git -C $d/b log --format=%s; status=$?; rm -rf $d; exit $status",
         ..BASE
     },
     Program {
@@ -110,9 +111,10 @@ pub(crate) static PROGRAMS: &[Program] = &[
         services: &["ssh"],
         setup: REPOSITORY,
         script: concat!(
-            "rm -rf a; GIT_SSH_COMMAND='",
+            "d=$(mktemp -d); GIT_SSH_COMMAND='",
             ssh!(),
-            "' git clone -q ssh://$(id -un)@git.exampleBASE/outside/files/repo.git a && git -C a log --format=%s"
+            "' git clone -q ssh://$(id -un)@git.exampleBASE/outside/files/repo.git $d/a && git -C $d/a log --format=%s; \
+             status=$?; rm -rf $d; exit $status"
         ),
         allow: &["--allow", "git.example:22"],
         denied: ("network", "git.example"),
@@ -190,7 +192,7 @@ pub(crate) static PROGRAMS: &[Program] = &[
     Program {
         name: "server-speaks-first",
         needs: ("bash --version", "needs bash: apt-get install bash"),
-        script: "bash -c 'exec 3<>/dev/tcp/echo.example/7; read -r line <&3; echo \"$line\"; echo hi >&3; read -r line <&3; echo \"$line\"'",
+        script: "bash -ec 'exec 3<>/dev/tcp/echo.example/7; read -r line <&3; echo \"$line\"; echo hi >&3; read -r line <&3; echo \"$line\"'",
         prints: "220 welcome\nhi",
         allow: &["--allow", "echo.example:7"],
         denied: ("network", "echo.example"),
@@ -208,7 +210,7 @@ pub(crate) static PROGRAMS: &[Program] = &[
         name: "network-rule",
         needs: ("curl --version", "needs curl: apt-get install curl"),
         script: "curl -sS http://203.0.113.10/ && curl -sS -g 'http://[2001:db8::10]/'",
-        allow: &["--allow", "203.0.113.0/24:80", "--allow", "[2001:db8::]/32:80"],
+        allow: &["--allow", "203.0.113.0/24:80", "--allow", "[2001:db8::/32]:80"],
         denied: ("network", "203.0.113.10:80"),
         ..BASE
     },
