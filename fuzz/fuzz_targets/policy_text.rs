@@ -15,7 +15,9 @@ const OUTER: &str = r#"
     deny = ["secrets/"]
     [network]
     allow = ["*.example.org:443", "10.0.0.0/8:1-99"]
+    default = "ask"
     publish = [8080]
+    limits = { connections_at_once = 9 }
     [unix]
     allow = ["/run/x"]
     [environment]
@@ -65,6 +67,8 @@ fn narrower(inner: &Policy, outer: &Policy) {
     assert!(within(&inner.unix, &outer.unix) && within(&inner.environment.pass, &outer.environment.pass));
     assert!(within(&inner.accept_degraded, &outer.accept_degraded));
     assert!(inner.network.publish.iter().all(|port| outer.network.publish.contains(port)));
+    assert!(within(&outer.network.deny, &inner.network.deny) && inner.network.default <= outer.network.default);
+    assert!(inner.network.limits.connections_at_once <= outer.network.limits.connections_at_once);
     assert_eq!((&inner.environment.set, &inner.profile), (&outer.environment.set, &outer.profile));
     assert!(!inner.kernel.nested_namespaces);
     assert!(inner.isolation == outer.isolation || inner.isolation == Some(Tier::Namespaces));

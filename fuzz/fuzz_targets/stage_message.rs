@@ -5,6 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use stockade_linux::stage::message::{FromStage, MAX_PACKET, ToInit};
+use stockade_linux::stage::service_message::{Answer, Request};
 
 fuzz_target!(|packet: &[u8]| {
     if let Ok(message) = FromStage::decode(packet) {
@@ -33,5 +34,11 @@ fuzz_target!(|packet: &[u8]| {
     }
     if let Ok(message) = ToInit::decode(packet) {
         assert_eq!(message.encode(), packet);
+    }
+    if let Ok(request) = Request::decode(packet) {
+        assert_eq!(request.encode(), packet);
+    }
+    if let Ok(answer) = Answer::decode(packet) {
+        assert_eq!(answer.encode(), packet);
     }
 });

@@ -7,14 +7,19 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// The crates that others link; the CLI is not one.
-const LIBRARIES: [&str; 4] = ["stockade-spec", "stockade-linux", "stockade-workspace", "stockade"];
+const LIBRARIES: [&str; 5] = ["stockade-spec", "stockade-linux", "stockade-egress", "stockade-workspace", "stockade"];
+
+/// All crates.
+const CRATES: [&str; 6] =
+    ["stockade-spec", "stockade-linux", "stockade-egress", "stockade-workspace", "stockade", "stockade-cli"];
 
 /// Of whom each crate may know.
-const KNOWN: [(&str, &[&str]); 5] = [
+const KNOWN: [(&str, &[&str]); 6] = [
     ("stockade-spec", &[]),
     ("stockade-linux", &["stockade-spec"]),
+    ("stockade-egress", &["stockade-spec"]),
     ("stockade-workspace", &["stockade-spec"]),
-    ("stockade", &["stockade-linux", "stockade-spec", "stockade-workspace"]),
+    ("stockade", &["stockade-egress", "stockade-linux", "stockade-spec", "stockade-workspace"]),
     ("stockade-cli", &["stockade"]),
 ];
 
@@ -83,7 +88,7 @@ fn nowhere(crates: &[&str], texts: &[&str], but: &[&str]) {
 fn unsafe_is_confined_to_sys() {
     let texts = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code"];
     let sys = "crates/stockade-linux/src/sys/";
-    nowhere(&["stockade-spec", "stockade-linux", "stockade-workspace", "stockade", "stockade-cli"], &texts, &[sys]);
+    nowhere(&CRATES, &texts, &[sys]);
     assert!(!places("stockade-linux", &texts, &[]).is_empty(), "nothing would be found anywhere");
 }
 
@@ -120,15 +125,28 @@ fn nothing_after_the_plan_reads_the_policy() {
 }
 
 #[test]
-fn no_crate_opens_a_network_socket() {
-    let texts = ["TcpStream", "TcpListener", "UdpSocket", "AddressFamily::INET", "std::net::To"];
-    // Bringing loopback up takes a socket, though it is connected to nothing.
-    let loopback = "stockade-linux/src/sys/loopback.rs";
-    nowhere(
-        &["stockade-spec", "stockade-linux", "stockade-workspace", "stockade", "stockade-cli"],
-        &texts,
-        &[loopback],
-    );
+fn only_the_gate_opens_network_sockets() {
+    let texts = ["TcpStream", "TcpListener", "TcpSocket", "UdpSocket", "AddressFamily::INET", "std::net::To"];
+    // Bringing loopback up takes a socket, though it is connected to nothing; those inside lead to loopback only, and what
+    // watches them asks for their family. The name server serves at sockets that it is given, and makes none.
+    let lead_nowhere = [
+        "stockade-linux/src/sys/loopback.rs",
+        "stockade-linux/src/stage/gate/",
+        "stockade-linux/src/observe/undelivered.rs",
+        "stockade-egress/src/resolver/serve.rs",
+    ];
+    let gate = ["stockade-egress/src/dial/", "stockade-egress/src/flow/", "stockade-egress/src/gate"];
+    nowhere(&CRATES, &texts, &[&lead_nowhere[..], &gate].concat());
+    // Only dialling connects, and only publishing binds.
+    nowhere(&["stockade-egress"], &["::connect("], &["stockade-egress/src/dial/"]);
+    nowhere(&["stockade-egress"], &["::bind("], &["stockade-egress/src/gate/published.rs"]);
+}
+
+#[test]
+fn what_the_gate_decides_reaches_no_system() {
+    let texts = ["std::fs", "std::process", "std::os::", "std::thread", "tokio::", "SystemTime", "Instant", "rustix::"];
+    let acts = ["/dial/", "/flow/", "/gate", "/event", "/resolver/serve.rs"];
+    nowhere(&["stockade-egress"], &texts, &acts);
 }
 
 #[test]

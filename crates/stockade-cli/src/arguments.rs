@@ -219,6 +219,12 @@ mod tests {
             (vec!["-r", "a", "-r", "b"], SandboxOptions { read: vec!["a".into(), "b".into()], ..default() }),
             (vec!["--write", "a"], SandboxOptions { write: vec!["a".into()], ..default() }),
             (vec!["--deny", "**/.env"], SandboxOptions { deny: vec!["**/.env".into()], ..default() }),
+            (
+                vec!["--allow", "x.org:22", "--allow=*.y.org"],
+                SandboxOptions { allow: vec!["x.org:22".into(), "*.y.org".into()], ..default() },
+            ),
+            (vec!["--publish", "8080"], SandboxOptions { publish: vec!["8080".into()], ..default() }),
+            (vec!["--unix", "/run/x"], SandboxOptions { unix: vec!["/run/x".into()], ..default() }),
             (vec!["-e", "A=b"], SandboxOptions { env: vec![set("A", "b")], ..default() }),
             (vec!["--env", "A"], SandboxOptions { env: vec![Variable::Pass("A".into())], ..default() }),
             (vec!["--memory", "1GiB"], SandboxOptions { memory: Some(ByteSize(1 << 30)), ..default() }),

@@ -105,6 +105,9 @@ fn overrides(options: SandboxOptions, here: &Path) -> Result<Overrides, Failure>
         read: paths("--read", &options.read)?,
         write: paths("--write", &options.write)?,
         deny: options.deny,
+        allow: options.allow,
+        publish: options.publish,
+        unix: paths("--unix", &options.unix)?,
         limits: Limits {
             memory: options.memory,
             milli_cpus: options.milli_cpus,

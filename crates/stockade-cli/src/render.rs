@@ -3,6 +3,7 @@
 mod failure;
 mod summary;
 mod text;
+mod traffic;
 
 pub(crate) use failure::{failure, failure_json, one_line};
 pub(crate) use summary::{Verbosity, recovered, summary, summary_json};

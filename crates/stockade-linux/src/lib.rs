@@ -25,4 +25,6 @@ mod supervisor;
 mod sys;
 
 pub use probe::{ProbeError, cgroups, probe};
-pub use supervisor::{Finished, Launch, LaunchError, RunError, Running, Watch, launch};
+pub use supervisor::{
+    Finished, GateParts, Launch, LaunchError, RunError, Running, ServiceError, SocketService, Watch, launch,
+};

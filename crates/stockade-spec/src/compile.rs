@@ -1,14 +1,15 @@
 //! Compiles a policy, a request and host facts to a plan. Total and deterministic: no I/O, no environment, no clock.
 //!
 //! The order of the modules is the order of the work: texts become paths ([`paths`]), the view of the file system is
-//! drawn up ([`system`], [`home`], [`workspace`], [`rules`]) as a [`view::View`], and a tier turns that and the
-//! rest of the policy into operations ([`namespaces`], [`confined`]).
+//! drawn up ([`system`], [`home`], [`workspace`], [`rules`], [`sockets`], [`resolution`]) as a [`view::View`], the network's rules
+//! become a [`gate`], and a tier turns that and the rest of the policy into operations ([`namespaces`], [`confined`]).
 
 mod confined;
 mod data;
 mod degraded;
 mod environment;
 mod error;
+mod gate;
 mod home;
 mod host;
 mod landlock;
@@ -17,7 +18,9 @@ mod namespaces;
 mod paths;
 mod protected;
 mod refusals;
+mod resolution;
 mod rules;
+mod sockets;
 mod survey;
 mod system;
 mod tier;

@@ -131,7 +131,9 @@ pub enum PathFact {
         /// Whether that is a directory.
         directory: bool,
     },
-    /// A socket, FIFO or device.
+    /// A Unix socket.
+    Socket,
+    /// A FIFO or device.
     Special,
     /// A file or directory that the caller's permissions let neither be read nor listed (`access(2)` with `R_OK`
     /// fails). The command has no more permissions than the caller, so nothing needs to hide it. Whoever probes may

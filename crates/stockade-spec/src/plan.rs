@@ -4,7 +4,9 @@
 //! over [`Plan::steps`]. A step that fails aborts the launch, unless it is marked degradable.
 
 mod enforcement;
+pub mod gate;
 mod landlock;
+mod notes;
 mod operation;
 mod render;
 mod shown;

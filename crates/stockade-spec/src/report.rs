@@ -1,12 +1,17 @@
 //! What was enforced and what happened: one JSON document for each run.
 
 mod denial;
+mod network;
 mod outcome;
 mod protection;
 
 use serde::{Deserialize, Serialize};
 
 pub use denial::{Area, Denial, Known, ProcessRef};
+pub use network::{
+    Connection, Direction, EndpointTotal, MAX_CONNECTIONS, MAX_ENDPOINTS, NetworkReport, Protocol, Traffic,
+    allow_option,
+};
 pub use outcome::{Outcome, Usage};
 pub use protection::{Enforcement, Level, Protection};
 
@@ -43,6 +48,9 @@ pub struct Report {
     pub denials: Vec<Denial>,
     /// Denials beyond [`MAX_DENIALS`] distinct ones.
     pub denials_dropped: u64,
+    /// What went through the gate; `None` where the plan opened none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkReport>,
     /// Files that the command wrote into private directories, which are gone; at most [`MAX_DENIALS`].
     pub discarded: Vec<String>,
     /// Protected files that were moved to quarantine.

@@ -9,6 +9,7 @@ use stockade_spec::Report;
 use stockade_spec::plan::{Operation, Plan, Step, enforcement};
 use stockade_spec::report::{Enforcement, Level, MAX_DENIALS, OperationResult, REPORT_VERSION};
 
+use crate::gate;
 use crate::protected::Found;
 
 /// What the report says when nothing fails. Made while the command runs, since the caller waits for a report that is made
@@ -53,11 +54,17 @@ pub(crate) fn report(
     started: SystemTime,
     finished: Finished<'_>,
     found: Found,
+    gate: Option<gate::Found>,
 ) -> Report {
     let Finished { outcome, usage, denials, degraded: mut failed, discarded, output, stream_failures, .. } = finished;
     let sweep = indexed(plan).find(|(_, step)| matches!(step.operation, Operation::SweepProtected { .. }));
     if let (Some((index, _)), false) = (sweep, found.failures.is_empty()) {
         failed.insert(index, found.failures.join("; "));
+    }
+    let (network, gate_failure) = gate.map(|gate| (gate.network, gate.failure)).unzip();
+    let opened = indexed(plan).find(|(_, step)| matches!(step.operation, Operation::Gate { .. }));
+    if let (Some((index, _)), Some(failure)) = (opened, gate_failure.flatten()) {
+        failed.insert(index, failure);
     }
     failed.into_iter().for_each(|(index, error)| expected.fail(index, error));
     let (denials, denials_dropped) = denials.finish();
@@ -74,6 +81,7 @@ pub(crate) fn report(
         operations: expected.operations,
         denials,
         denials_dropped,
+        network,
         discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
         quarantined: found.quarantined,
         output,
@@ -157,6 +165,7 @@ mod tests {
             UNIX_EPOCH,
             finished,
             Found { failures: vec!["a".into(), "b".into()], ..Found::default() },
+            None,
         );
         let failures: Vec<_> = report.operations.iter().map(|result| result.failed.as_deref()).collect();
         assert_eq!(failures, [None, Some("no such device"), Some("no"), Some("a; b")]);

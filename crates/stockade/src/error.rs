@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use stockade_egress::{GateError, UpstreamError};
 use stockade_linux::{LaunchError, ProbeError, RunError};
 use stockade_spec::CompileError;
 use stockade_spec::glob::GlobError;
@@ -47,6 +48,12 @@ pub enum Error {
     /// The standard streams cannot be duplicated.
     #[error("cannot use the standard streams")]
     Streams(#[source] io::Error),
+    /// The gate cannot be started.
+    #[error(transparent)]
+    Gate(GateError),
+    /// The proxy that the environment names cannot be used.
+    #[error("the gate cannot use the proxy of this host")]
+    Upstream(#[source] UpstreamError),
     /// The plan could not be launched.
     #[error(transparent)]
     Launch(#[from] LaunchError),

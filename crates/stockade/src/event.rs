@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use stockade_spec::report::{Denial, Quarantined};
+use stockade_spec::report::{Connection, Denial, Quarantined};
 use stockade_spec::{Plan, Report};
 
 /// One event of a run, in this order: any number of [`Event::Recovered`], [`Event::Started`], any number of
-/// [`Event::Denied`], [`Event::Ended`]. A run that fails stops short.
+/// [`Event::Denied`] and [`Event::Connected`], [`Event::Ended`]. A run that fails stops short.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -23,6 +23,8 @@ pub enum Event<'a> {
     Started(&'a Plan),
     /// Something was refused for the first time; repetitions are only counted, in the report.
     Denied(&'a Denial),
+    /// A connection through the gate has ended.
+    Connected(&'a Connection),
     /// The run is over and nothing of it is left.
     Ended(&'a Report),
 }

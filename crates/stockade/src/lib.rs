@@ -59,6 +59,7 @@ mod fault {
     #[inline]
     pub(crate) const fn place() {}
 }
+mod gate;
 mod job;
 mod own;
 mod protected;
@@ -66,13 +67,15 @@ mod run;
 mod service;
 pub mod stdio;
 mod threaded;
+mod traffic;
 mod wire;
 
 pub use error::Error;
 pub use event::Event;
 pub use job::Job;
-pub use run::{facts, plan, policy, run};
+pub use run::{facts, plan, policy, run, run_asking};
 pub use service::serve;
+pub use stockade_egress::{Decider, Decision, Question};
 #[cfg(feature = "fault-injection")]
 pub use stockade_linux::fault;
 pub use stockade_linux::relay::HostStdio;

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
+use stockade_egress::Decider;
 use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::inferred;
 use stockade_linux::relay::HostStdio;
-use stockade_linux::{Finished, Launch, Running, launch, probe};
+use stockade_linux::{Finished, Launch, Running, Watch, launch, probe};
 use stockade_spec::compile::{check_workspace, compile, protected_patterns, survey};
 use stockade_spec::facts::{Availability, Obstacle};
 use stockade_spec::glob::Rules;
@@ -21,6 +22,7 @@ use stockade_workspace::{Before, StateDirectory, recover};
 use crate::account::Expected;
 use crate::error::Error;
 use crate::event::Event;
+use crate::gate::{self, OpenGate};
 use crate::job::{Job, Work};
 use crate::protected::{Found, Lookout, ProtectedFiles, rules};
 use crate::{account, fault, own, stdio};
@@ -60,13 +62,32 @@ pub fn plan(job: &Job<'_>) -> Result<Plan, Error> {
 /// # Errors
 /// See [`Error`]. Nothing is left behind then, except what a command that had started wrote into the workspace.
 pub fn run(job: &Job<'_>, stdio: HostStdio, observe: impl FnMut(Event<'_>)) -> Result<Report, Error> {
+    run_asking(job, stdio, observe, None)
+}
+
+/// Like [`run`], and where the policy says `network.default = "ask"`, `decider` is asked about endpoints that no rule names, on
+/// a thread of its own. Without a decider they are refused.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_asking(
+    job: &Job<'_>,
+    stdio: HostStdio,
+    observe: impl FnMut(Event<'_>),
+    decider: Option<Decider>,
+) -> Result<Report, Error> {
     let policy = policy(job)?;
     let observe = RefCell::new(observe);
-    carry_out(Work::of(job, &policy), stdio, &|event| (observe.borrow_mut())(event))
+    carry_out(Work::of(job, &policy), stdio, decider, &|event| (observe.borrow_mut())(event))
 }
 
 /// Everything after the policy was merged.
-pub(crate) fn carry_out(work: Work<'_>, stdio: HostStdio, tell: &dyn Fn(Event<'_>)) -> Result<Report, Error> {
+pub(crate) fn carry_out(
+    work: Work<'_>,
+    stdio: HostStdio,
+    decider: Option<Decider>,
+    tell: &dyn Fn(Event<'_>),
+) -> Result<Report, Error> {
     make_up_for_interrupted(&StateDirectory::new(work.state)?, tell)?;
     let mut ground = Ground::look(work)?;
     let first = compiled(work, &ground)?;
@@ -82,7 +103,7 @@ pub(crate) fn carry_out(work: Work<'_>, stdio: HostStdio, tell: &dyn Fn(Event<'_
     };
     // While the command runs, and not when its caller waits for the end.
     drop(ground);
-    follow(work, plan, begun, tell)
+    follow(work, plan, begun, decider, tell)
 }
 
 /// Where a run takes place.
@@ -120,6 +141,8 @@ fn compiled(work: Work<'_>, ground: &Ground) -> Result<Plan, Error> {
 struct Begun<'a> {
     running: Running<'a>,
     protected: Option<Rc<RefCell<ProtectedFiles>>>,
+    /// The gate, which is started when the launch is over.
+    gate: Option<gate::Prepared<'a>>,
     started: SystemTime,
 }
 
@@ -131,13 +154,14 @@ fn begin<'a>(
     stdio: HostStdio,
     tell: &'a dyn Fn(Event<'_>),
 ) -> Result<Begun<'a>, Error> {
+    let gate = gate::Prepared::of(plan, work.request)?;
     let protected = ProtectedFiles::begin(&StateDirectory::new(work.state)?, ground.before.as_ref(), plan)?;
     let protected = protected.map(|files| Rc::new(RefCell::new(files)));
     fault::place();
     let started = SystemTime::now();
     let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
     match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
-        Ok(running) => Ok(Begun { running, protected, started }),
+        Ok(running) => Ok(Begun { running, protected, gate, started }),
         Err(error) => {
             protected.map_or(Ok(()), |files| files.borrow_mut().abandon())?;
             Err(error.into())
@@ -146,11 +170,22 @@ fn begin<'a>(
 }
 
 /// Follows the run to its end, and accounts for it.
-fn follow<'a>(work: Work<'_>, plan: &'a Plan, begun: Begun<'a>, tell: &'a dyn Fn(Event<'_>)) -> Result<Report, Error> {
-    let Begun { running, protected, started } = begun;
+fn follow<'a>(
+    work: Work<'_>,
+    plan: &'a Plan,
+    begun: Begun<'a>,
+    decider: Option<Decider>,
+    tell: &'a dyn Fn(Event<'_>),
+) -> Result<Report, Error> {
+    let Begun { mut running, protected, gate, started } = begun;
     tell(Event::Started(plan));
     let expected = Expected::of(plan);
-    let mut finished = match running.wait(protected.as_ref().and_then(Lookout::over)) {
+    let mut watches: Vec<Box<dyn Watch + '_>> = Vec::new();
+    watches.extend(protected.as_ref().and_then(Lookout::over).map(|lookout| lookout as Box<dyn Watch>));
+    let mut gate = gate.zip(running.take_gate()).map(|(gate, parts)| gate.start(parts, decider)).transpose()?;
+    watches.extend(gate.iter_mut().flat_map(|gate| gate.watches(tell)));
+    let keeper = gate.as_ref().map(OpenGate::keeper);
+    let mut finished = match running.wait(watches, keeper) {
         Ok(finished) => finished,
         Err(error) => {
             sweep_after_failure(protected, plan, tell)?;
@@ -158,10 +193,11 @@ fn follow<'a>(work: Work<'_>, plan: &'a Plan, begun: Begun<'a>, tell: &'a dyn Fn
         }
     };
     fault::place();
+    let passed = gate.map(|gate| gate.finish(&mut finished.denials, tell));
     let found = protected.map_or(Ok(Found::default()), |files| files.borrow_mut().finish(&mut finished.denials))?;
     fault::place();
     infer(work.request, plan, &mut finished);
-    let report = account::report(plan, expected, started, finished, found);
+    let report = account::report(plan, expected, started, finished, found, passed);
     tell(Event::Ended(&report));
     Ok(report)
 }

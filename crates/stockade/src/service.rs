@@ -32,7 +32,7 @@ pub fn serve(socket: OwnedFd) -> Result<(), Error> {
     let order = order.ok_or_else(|| Error::Conversation(io::ErrorKind::UnexpectedEof.into()))?;
     let lost = Cell::new(None);
     let result = order.work().and_then(|work| {
-        carry_out(work, stdio, &|event| {
+        carry_out(work, stdio, None, &|event| {
             if let Event::Started(_) = event {
                 lost.set(end_with_caller(&socket).err());
             }

@@ -20,7 +20,8 @@ use crate::wire::{self, Message, Order};
 /// As [`crate::run()`], for a process with several threads: `program`, a `stockade` of this version, supervises the run. The
 /// policy is merged here; the program is given that, and reads no policy files and no environment.
 ///
-/// When this process ends before the run does, the program ends the run.
+/// When this process ends before the run does, the program ends the run. Nobody is asked about endpoints that no rule names:
+/// they are refused.
 ///
 /// # Errors
 /// As [`crate::run()`]; and when the program cannot be started or is of another version. What fails over there arrives as
@@ -64,6 +65,7 @@ fn observe_one(message: &Message, observe: &mut impl FnMut(Event<'_>)) {
         }
         Message::Started(plan) => observe(Event::Started(plan)),
         Message::Denied(denial) => observe(Event::Denied(denial)),
+        Message::Connected(connection) => observe(Event::Connected(connection)),
         Message::Ended(_) | Message::Failed { .. } => {}
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stockade_spec::report::{Denial, Quarantined};
+use stockade_spec::report::{Connection, Denial, Quarantined};
 use stockade_spec::{Plan, Policy, Report, Request};
 
 use crate::error::Error;
@@ -58,6 +58,7 @@ pub(crate) enum Message {
     Recovered { workspace: Option<String>, quarantined: Vec<Quarantined>, failures: Vec<String> },
     Started(Box<Plan>),
     Denied(Denial),
+    Connected(Box<Connection>),
     Ended(Box<Report>),
     Failed { message: String, causes: Vec<String>, hint: Option<String> },
 }
@@ -72,6 +73,7 @@ impl From<Event<'_>> for Message {
             },
             Event::Started(plan) => Self::Started(Box::new(plan.clone())),
             Event::Denied(denial) => Self::Denied(denial.clone()),
+            Event::Connected(connection) => Self::Connected(Box::new(connection.clone())),
             Event::Ended(report) => Self::Ended(Box::new(report.clone())),
         }
     }

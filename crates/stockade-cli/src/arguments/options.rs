@@ -17,7 +17,7 @@ pub(crate) struct SandboxOptions {
     #[arg(short = 'C', long, value_name = "DIR", help_heading = "Policy")]
     pub(crate) workspace: Option<PathBuf>,
 
-    /// Start from a built-in profile: default, read-only, hardened
+    /// Start from a built-in profile: default, read-only, research, hardened
     #[arg(short, long, value_name = "NAME", help_heading = "Policy")]
     pub(crate) profile: Option<String>,
 
@@ -54,6 +54,18 @@ pub(crate) struct SandboxOptions {
     /// Pass a variable on, or set it to a value; repeatable
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = values::variable, help_heading = "Files and environment")]
     pub(crate) env: Vec<Variable>,
+
+    /// Let a host be reached: a name, `*.suffix`, an address or a network, on ports 80 and 443 or those given; repeatable
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Network")]
+    pub(crate) allow: Vec<String>,
+
+    /// Make a port inside reachable from this machine's loopback, and from nowhere else; repeatable
+    #[arg(long, value_name = "PORT", help_heading = "Network")]
+    pub(crate) publish: Vec<String>,
+
+    /// Let a Unix socket of this machine be connected to; repeatable
+    #[arg(long, value_name = "PATH", help_heading = "Network")]
+    pub(crate) unix: Vec<PathBuf>,
 
     /// Memory of all processes together: 512MiB, 4GB
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Limits")]

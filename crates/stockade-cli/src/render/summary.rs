@@ -8,6 +8,7 @@ use stockade::Report;
 use stockade::report::{Area, Denial, Known, Level, Outcome, Quarantined};
 
 use super::text::escaped;
+use super::traffic;
 
 /// Denials and quarantined files that are listed unless every one is asked for.
 const FEW: usize = 8;
@@ -41,6 +42,7 @@ pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     failed(&mut lines, report);
     denials(&mut lines, report, verbose);
     if verbose {
+        lines.extend(report.network.iter().map(traffic::told));
         enforcement(&mut lines, report);
     }
     lines
@@ -55,6 +57,7 @@ pub(crate) fn summary_json(report: &Report) -> String {
         "tier": report.tier,
         "denials": report.denials,
         "denials_dropped": report.denials_dropped,
+        "network": report.network,
         "quarantined": report.quarantined,
         "stream_failures": report.stream_failures,
     });
@@ -203,6 +206,7 @@ mod tests {
             operations: Vec::new(),
             denials: Vec::new(),
             denials_dropped: 0,
+            network: None,
             discarded: Vec::new(),
             quarantined: Vec::new(),
             output: OutputSizes::default(),

@@ -49,6 +49,28 @@ fn workspace_files_may_only_narrow() {
 }
 
 #[test]
+fn network_options_are_rules_of_the_policy() {
+    let user = User::new();
+    let socket = user.write("home/s.sock", "").to_str().expect("path").to_owned();
+    let arguments =
+        ["policy", "show", "--allow", "API.example.com:22", "--publish", "8080", "--unix", &socket, "-p", "research"];
+    let (status, stdout, stderr) = outcome(&mut user.stockade(&arguments));
+    assert_eq!((status, stderr.as_str()), (0, ""));
+    let unix = format!("allow = [\"{socket}\"]");
+    for line in ["default = \"public\"", "allow = [\"api.example.com:22\"]", "publish = [\"8080\"]", &unix] {
+        assert!(stdout.contains(line), "{line} in {stdout}");
+    }
+    for (option, value, words) in [
+        ("--allow", "*.co.uk", "too broad"),
+        ("--allow", "bücher.example", "xn--bcher-kva"),
+        ("--publish", "x", "port"),
+    ] {
+        let (status, _, stderr) = outcome(&mut user.stockade(&["policy", "show", option, value]));
+        assert!(status == 125 && stderr.contains(option) && stderr.contains(words), "{value}: {stderr}");
+    }
+}
+
+#[test]
 fn the_policy_that_is_shown_is_one_that_can_be_used() {
     let user = User::new();
     user.write("home/.config/stockade/policy.toml", "version = 1\n[limits]\nprocesses = 77\n");

@@ -39,6 +39,18 @@ pub(super) fn parse(bytes: &[u8]) -> Address {
     }
 }
 
+/// Reads an address to which something is sent. UDP takes one without a family for one of IPv4 (`udp_sendmsg` of the
+/// kernel's `net/ipv4/udp.c`), for programs that forgot to set it.
+pub(super) fn parse_destination(bytes: &[u8]) -> Address {
+    match parse(bytes) {
+        Address::Unspecified => match internet_v4(&bytes[2..]) {
+            Address::Malformed => Address::Unspecified,
+            address => address,
+        },
+        address => address,
+    }
+}
+
 /// Whether connecting to the address stays inside a private network: loopback, and the unspecified address, which means
 /// loopback to `connect(2)`.
 pub(super) fn is_local(address: IpAddr) -> bool {
@@ -140,6 +152,15 @@ mod tests {
             let Address::Internet(parsed) = parse(&v6(text)) else { panic!("{text}") };
             assert_eq!(is_local(parsed.ip()), local, "{text}");
         }
+    }
+
+    #[test]
+    fn destinations_need_no_family() {
+        let bytes = address(libc::AF_UNSPEC, &[0, 53, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(parse(&bytes), Address::Unspecified);
+        assert_eq!(parse_destination(&bytes), Address::Internet("192.0.2.1:53".parse().unwrap()));
+        assert_eq!(parse_destination(&bytes[..15]), Address::Unspecified);
+        assert_eq!(parse_destination(&[0]), Address::Malformed);
     }
 
     #[test]

@@ -27,11 +27,13 @@ pub(super) struct Asker<'a> {
     listener: &'a Listener,
     notification: &'a Notification,
     status: OnceCell<Status>,
+    /// Its process, and that one's id.
+    handle: OnceCell<(OwnedFd, u32)>,
 }
 
 impl<'a> Asker<'a> {
     pub(super) fn new(listener: &'a Listener, notification: &'a Notification) -> Self {
-        Self { listener, notification, status: OnceCell::new() }
+        Self { listener, notification, status: OnceCell::new(), handle: OnceCell::new() }
     }
 
     /// Id of the thread on the host.
@@ -133,10 +135,23 @@ impl<'a> Asker<'a> {
     ///
     /// Threads of one process that do not share their descriptors are not told apart: the copy is the first thread's.
     pub(super) fn duplicate(&self, descriptor: i32) -> Result<OwnedFd, Errno> {
-        let process = i32::try_from(self.status()?.process).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
-        let handle = pidfd_open(process, PidfdFlags::empty())?;
-        self.still_waiting()?;
+        let (handle, _) = self.handle()?;
         pidfd_getfd(handle, descriptor, PidfdGetfdFlags::empty())
+    }
+
+    /// A handle of its process, and the process's id.
+    fn handle(&self) -> Result<&(OwnedFd, u32), Errno> {
+        if let Some(handle) = self.handle.get() {
+            return Ok(handle);
+        }
+        let opened = match open_process(self.thread()) {
+            Ok(handle) => (handle, self.thread()),
+            // It is not the first thread of its process, by whose id that goes. Most threads that ask are, so this is
+            // tried before /proc is read.
+            Err(_) => (open_process(self.status()?.process)?, self.status()?.process),
+        };
+        self.still_waiting()?;
+        Ok(self.handle.get_or_init(|| opened))
     }
 
     /// What `/proc` says of it; read once.
@@ -158,11 +173,18 @@ impl<'a> Asker<'a> {
 
     /// Its process, for a report; `None` when it is gone.
     pub(super) fn process(&self) -> Option<ProcessRef> {
-        let pid = self.status().ok()?.process;
+        let known = self.handle.get().map(|(_, process)| *process);
+        let pid = known.or_else(|| Some(self.status().ok()?.process))?;
         let name = process::read_bounded(&format!("/proc/{pid}/comm")).ok()?;
         self.still_waiting().ok()?;
         Some(ProcessRef { pid, name: String::from_utf8_lossy(name.trim_ascii_end()).into_owned() })
     }
+}
+
+/// A handle of a process; an error for the id of any thread but its first (`pidfd_open(2)`).
+fn open_process(id: u32) -> Result<OwnedFd, Errno> {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+    pidfd_open(id, PidfdFlags::empty())
 }
 
 /// The error number of an error, or `EIO` for one that the kernel did not name.

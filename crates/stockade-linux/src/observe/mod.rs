@@ -10,11 +10,13 @@ mod asker;
 mod capabilities;
 mod fifo;
 mod files;
+pub mod gatekeeper;
 pub mod inferred;
 mod network;
 mod process;
 mod signals;
 mod sockets;
+pub mod undelivered;
 mod walk;
 
 use std::io;
@@ -25,6 +27,8 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use stockade_spec::plan::gate::EndpointRule;
+use stockade_spec::plan::gate::GateRoutes;
 use stockade_spec::plan::{Explanations, NetworkFilter, SystemCallFilter};
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
@@ -37,6 +41,7 @@ use asker::Asker;
 use capabilities::OwnCapabilities;
 use fifo::Waiting;
 use files::FileRules;
+use gatekeeper::Gatekeeper;
 
 /// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
 const MAX_ANSWERS: usize = 64;
@@ -56,6 +61,10 @@ pub struct Context {
     pub supervisor: u32,
     /// Process id, on the host, of the first process of the sandbox, to which every other one descends.
     pub first_process: u32,
+    /// What the network namespace leads to the gate, where the plan has one.
+    pub gate: Option<GateRoutes>,
+    /// Rules about loopback addresses that mean the host's: the gatekeeper is asked about these too.
+    pub host_loopback: Vec<EndpointRule>,
 }
 
 /// Why notifications cannot be answered. The run has to end: its programs would wait forever.
@@ -127,6 +136,7 @@ pub struct Observer {
     files: FileRules,
     capabilities: OwnCapabilities,
     context: Context,
+    gatekeeper: Option<Box<dyn Gatekeeper>>,
 }
 
 impl Observer {
@@ -145,7 +155,13 @@ impl Observer {
             files,
             capabilities,
             context,
+            gatekeeper: None,
         })
+    }
+
+    /// Lets `gatekeeper` decide about connections that would leave through the gate. Without one they are refused.
+    pub(crate) fn guard(&mut self, gatekeeper: Box<dyn Gatekeeper>) {
+        self.gatekeeper = Some(gatekeeper);
     }
 
     /// Polls readable when calls wait for [`Self::on_ready`].
@@ -181,16 +197,25 @@ impl Observer {
 
     fn answer(&mut self, notification: &Notification, log: &mut DenialLog<'_>) -> Result<(), ObserveError> {
         let meaning = seccomp::meaning(notification.arch, notification.number);
-        let answer = self.capabilities.aside(|| self.decide(meaning, notification, log)).unwrap_or_else(Answer::Fail);
+        let mut gatekeeper = self.gatekeeper.take();
+        let decide = || self.decide(meaning, notification, gatekeeper.as_deref_mut(), log);
+        let answer = self.capabilities.aside(decide).unwrap_or_else(Answer::Fail);
+        self.gatekeeper = gatekeeper;
         self.send(notification.id, answer).map_err(|source| ObserveError::Answer { call: meaning.name, source })
     }
 
-    fn decide(&self, meaning: Meaning, notification: &Notification, log: &mut DenialLog<'_>) -> Answer {
+    fn decide(
+        &self,
+        meaning: Meaning,
+        notification: &Notification,
+        gatekeeper: Option<&mut (dyn Gatekeeper + 'static)>,
+        log: &mut DenialLog<'_>,
+    ) -> Answer {
         let asker = Asker::new(&self.listener, notification);
         match meaning.kind {
-            Kind::Connect => network::connect(self, &asker, log),
+            Kind::Connect => network::connect(self, gatekeeper, &asker, log),
             Kind::Bind => network::bind(self, &asker, log),
-            Kind::SendTo => network::send_to(self, &asker, log),
+            Kind::SendTo => network::send_to(self, gatekeeper, &asker, log),
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
             Kind::Socket => {

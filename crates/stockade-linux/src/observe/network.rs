@@ -1,7 +1,8 @@
 //! Calls that name a socket address.
 //!
 //! In a private network the kernel lets nothing out by itself, so that addresses on loopback pass and the others are
-//! refused for the sake of a clear error and a record. Without one, only Unix sockets can be made, and `sockets` decides
+//! refused for the sake of a clear error and a record. Where a gate leads out of it, its keeper is asked about connections
+//! of TCP. Without a private network, only Unix sockets can be made, and `sockets` decides
 //! which of them may be reached.
 
 use std::net::SocketAddr;
@@ -10,30 +11,36 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{AddressFamily, SocketType};
 use stockade_spec::plan::NetworkFilter;
-use stockade_spec::report::Area;
+use stockade_spec::plan::gate::EndpointRule;
+use stockade_spec::plan::gate::{GateRoutes, NAME_SERVER_PORT};
+use stockade_spec::report::{Area, ProcessRef};
 
 use super::address::{self, Address, MAX_ADDRESS};
 use super::asker::Asker;
+use super::gatekeeper::{Admission, Gatekeeper, Refusal};
 use super::{Answer, Observer, sockets};
 use crate::denials::{Attempt, DenialLog};
 
-pub(super) fn connect(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
-    match read_address(asker, 1, 2) {
-        Ok(address) => reach(observer, asker, "connect", &address, log),
+/// Who decides about what the gate leads out; the observer's own, taken out of it for the time of a decision.
+type Keeper<'g> = Option<&'g mut (dyn Gatekeeper + 'static)>;
+
+pub(super) fn connect(observer: &Observer, keeper: Keeper<'_>, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    match read_address(asker, 1, 2, address::parse) {
+        Ok(address) => reach(observer, keeper, asker, "connect", &address, log),
         Err(error) => unread(observer, error),
     }
 }
 
-pub(super) fn send_to(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
-    match (observer.network, read_address(asker, 4, 5)) {
+pub(super) fn send_to(observer: &Observer, keeper: Keeper<'_>, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    match (observer.network, read_address(asker, 4, 5, address::parse_destination)) {
         (_, Err(error)) => unread(observer, error),
-        (NetworkFilter::Private, Ok(address)) => reach(observer, asker, "sendto", &address, log),
+        (NetworkFilter::Private, Ok(address)) => reach(observer, keeper, asker, "sendto", &address, log),
         (NetworkFilter::UnixOnly, Ok(address)) => send_by_connected(asker, "sendto", &address, log),
     }
 }
 
 pub(super) fn bind(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
-    match (observer.network, read_address(asker, 1, 2)) {
+    match (observer.network, read_address(asker, 1, 2, address::parse)) {
         (_, Err(error)) => unread(observer, error),
         (_, Ok(Address::Malformed)) => Answer::Fail(Errno::INVAL),
         (NetworkFilter::Private, Ok(Address::Internet(address))) if !address::is_local(address.ip()) => {
@@ -52,6 +59,7 @@ pub(super) fn bind(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'
 /// Connecting or sending to an address.
 fn reach(
     observer: &Observer,
+    keeper: Keeper<'_>,
     asker: &Asker<'_>,
     operation: &'static str,
     address: &Address,
@@ -59,11 +67,14 @@ fn reach(
 ) -> Answer {
     match (observer.network, address) {
         (_, Address::Malformed) => Answer::Fail(Errno::INVAL),
-        (NetworkFilter::Private, Address::Internet(address)) if address::is_local(address.ip()) => Answer::Continue,
-        (_, Address::Internet(address)) => {
-            record_internet(asker, operation, *address, log);
-            Answer::Fail(Errno::ACCESS)
+        (NetworkFilter::Private, Address::Internet(address)) if address::is_local(address.ip()) => {
+            reach_loopback(observer, keeper, asker, operation, *address, log)
         }
+        (NetworkFilter::Private, Address::Internet(address)) => match &observer.context.gate {
+            Some(routes) => leave(routes, keeper, asker, operation, *address, log),
+            None => refuse(asker, operation, *address, log),
+        },
+        (_, Address::Internet(address)) => refuse(asker, operation, *address, log),
         (NetworkFilter::Private, Address::UnixPath(path)) => {
             sockets::observe_path(asker, operation, path, log);
             Answer::Continue
@@ -75,6 +86,97 @@ fn reach(
         (NetworkFilter::Private, Address::Unspecified | Address::UnixUnnamed | Address::Other(_)) => Answer::Continue,
         (NetworkFilter::UnixOnly, _) => sockets::connect_on_behalf(observer, asker, address, log),
     }
+}
+
+/// Loopback is the sandbox's own, but for streams to an address that a rule names: those mean the host's, unless a program
+/// inside listens there, which the gatekeeper finds out.
+fn reach_loopback(
+    observer: &Observer,
+    keeper: Keeper<'_>,
+    asker: &Asker<'_>,
+    operation: &'static str,
+    to: SocketAddr,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    let means = |rule: &EndpointRule| rule.host.has_address(to.ip()) && rule.allows_port(to.port());
+    match keeper {
+        Some(keeper) if observer.context.host_loopback.iter().any(means) => {
+            let kind = asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket));
+            match kind {
+                Ok(SocketType::STREAM) => admit(keeper, asker, operation, to, log),
+                Ok(_) => Answer::Continue,
+                Err(error) => Answer::Fail(error),
+            }
+        }
+        _ => Answer::Continue,
+    }
+}
+
+fn admit(
+    keeper: &mut (dyn Gatekeeper + 'static),
+    asker: &Asker<'_>,
+    operation: &'static str,
+    to: SocketAddr,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    let process = asker.process();
+    match keeper.admit(to, process.as_ref()) {
+        Admission::Continue => Answer::Continue,
+        Admission::Refuse(refusal) => refused(refusal, operation, process, log),
+    }
+}
+
+/// Connecting or sending to an address beyond loopback, where there is a gate.
+///
+/// Whatever is let through arrives at a socket inside that the gate listens at, or nowhere; so nothing is lost when the
+/// address is another one by the time that the kernel reads it.
+fn leave(
+    routes: &GateRoutes,
+    keeper: Keeper<'_>,
+    asker: &Asker<'_>,
+    operation: &'static str,
+    to: SocketAddr,
+    log: &mut DenialLog<'_>,
+) -> Answer {
+    if to.port() == NAME_SERVER_PORT && routes.name_servers.contains(&to.ip()) {
+        return Answer::Continue;
+    }
+    let kind = asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket));
+    match (kind, keeper) {
+        (Err(error), _) => Answer::Fail(error),
+        (Ok(SocketType::STREAM), Some(keeper)) => admit(keeper, asker, operation, to, log),
+        // Nothing is sent by it, and programs do it to learn about addresses; `undelivered` sees what is sent later.
+        (Ok(SocketType::DGRAM), _)
+            if operation == "connect" && routes.local.iter().any(|network| network.contains(&to.ip())) =>
+        {
+            Answer::Continue
+        }
+        (Ok(_), keeper) => {
+            let target = keeper.map_or_else(|| to.to_string(), |keeper| keeper.describe(to));
+            log.record(Attempt::new(Area::Network, operation, target).by(asker.process()));
+            Answer::Fail(Errno::ACCESS)
+        }
+    }
+}
+
+/// The gatekeeper said no.
+fn refused(refusal: Refusal, operation: &'static str, process: Option<ProcessRef>, log: &mut DenialLog<'_>) -> Answer {
+    let Refusal { errno, target, rule, suggestion } = refusal;
+    let mut attempt = Attempt::new(Area::Network, operation, target).by(process);
+    if let Some(rule) = rule {
+        attempt = attempt.rule(rule);
+    }
+    if let Some(suggestion) = suggestion {
+        attempt = attempt.suggestion(suggestion);
+    }
+    log.record(attempt);
+    // The kernel takes no other numbers for an answer.
+    Answer::Fail(if (1..4096).contains(&errno) { Errno::from_raw_os_error(errno) } else { Errno::ACCESS })
+}
+
+fn refuse(asker: &Asker<'_>, operation: &'static str, to: SocketAddr, log: &mut DenialLog<'_>) -> Answer {
+    record_internet(asker, operation, to, log);
+    Answer::Fail(Errno::ACCESS)
 }
 
 /// Without a private network: lets sockets send that do not look at addresses, and no other.
@@ -111,8 +213,13 @@ fn unread(observer: &Observer, error: Errno) -> Answer {
 }
 
 /// Reads the address to which one argument points and whose length another gives.
-fn read_address(asker: &Asker<'_>, address: usize, length: usize) -> Result<Address, Errno> {
+fn read_address(
+    asker: &Asker<'_>,
+    address: usize,
+    length: usize,
+    parse: fn(&[u8]) -> Address,
+) -> Result<Address, Errno> {
     let length = usize::try_from(asker.number(length)).ok().filter(|&length| length <= MAX_ADDRESS);
     let bytes = asker.bytes(asker.argument(address), length.ok_or(Errno::INVAL)?)?;
-    Ok(address::parse(&bytes))
+    Ok(parse(&bytes))
 }

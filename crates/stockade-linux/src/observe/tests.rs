@@ -63,6 +63,8 @@ impl Scene {
             explanations,
             supervisor: process,
             first_process: process,
+            gate: None,
+            host_loopback: Vec::new(),
         };
         Self { _workspace: workspace, filter, context }
     }

@@ -11,6 +11,7 @@ use stockade_spec::facts::{Availability, CgroupFacts, GitIdentity, KernelFacts, 
 use thiserror::Error;
 
 use super::git_identity;
+use super::listing::Listing;
 
 /// Why the host cannot be probed.
 #[derive(Debug, Error)]
@@ -48,7 +49,7 @@ pub fn probe(survey: &[PathBuf], home: &Path) -> Result<HostFacts, ProbeError> {
         user_namespaces: user_namespaces(uid, kernel.seccomp_notify),
         cgroups: cgroups(kernel.seccomp_notify),
         kernel,
-        paths: survey_paths(survey)?,
+        paths: survey_paths(survey, home)?,
         protected: Vec::new(),
         git_identity: identity(home),
     })
@@ -132,9 +133,10 @@ fn read_start(path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
-fn survey_paths(survey: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathFact>, ProbeError> {
+fn survey_paths(survey: &[PathBuf], home: &Path) -> Result<BTreeMap<PathBuf, PathFact>, ProbeError> {
     let mut facts = Vec::with_capacity(survey.len());
-    for path in survey {
+    let listing = Listing::read(home);
+    for path in survey.iter().filter(|path| listing.as_ref().is_none_or(|listing| listing.may_hold(path))) {
         match look_at(path) {
             Ok(PathFact::Missing) => {}
             Ok(fact) => facts.push((path.clone(), fact)),
@@ -162,6 +164,7 @@ fn look_at(path: &Path) -> rustix::io::Result<PathFact> {
         FileType::RegularFile => PathFact::File,
         FileType::Directory => PathFact::Directory,
         FileType::Symlink => symlink(path)?,
+        FileType::Socket => PathFact::Socket,
         _ => PathFact::Special,
     })
 }
@@ -216,7 +219,7 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", root.join("dangling")).expect("a link");
         std::fs::create_dir(root.join("target")).expect("a directory");
         let paths = ["link", "dangling", "target", "missing"].map(|name| root.join(name));
-        let facts = survey_paths(&paths).expect("all can be looked at");
+        let facts = survey_paths(&paths, &root).expect("all can be looked at");
         let link = PathFact::Symlink { text: "target".into(), resolved: Some(root.join("target")), directory: true };
         assert_eq!(facts.get(&paths[0]), Some(&link));
         let dangling = PathFact::Symlink { text: "nowhere".into(), resolved: None, directory: false };

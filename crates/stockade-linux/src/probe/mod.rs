@@ -3,6 +3,7 @@
 mod cgroups;
 mod git_identity;
 mod host;
+mod listing;
 
 pub use cgroups::cgroups;
 pub(crate) use cgroups::group_of;

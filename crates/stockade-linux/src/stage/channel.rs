@@ -9,10 +9,10 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use super::message::MAX_PACKET;
+use super::message::{MAX_NAME_SERVERS, MAX_NOTICES, MAX_PACKET};
 
 /// Descriptors that may accompany one message.
-const MAX_DESCRIPTORS: usize = 4;
+const MAX_DESCRIPTORS: usize = 4 + 2 * MAX_NAME_SERVERS as usize + MAX_NOTICES as usize;
 
 /// One end.
 #[derive(Debug)]

@@ -11,12 +11,12 @@ use stockade_spec::plan::{Operation, Plan};
 
 use super::channel::{Channel, Received};
 use super::message::{FromStage, Status, ToInit};
-use super::{discarded, tree};
+use super::{discarded, gate, tree};
 use crate::sys::signals::Signals;
 
 /// Runs until the command has ended, reports, and ends the process.
-pub(crate) fn run(plan: &Plan, channel: &Channel, command: Pid, children: &Signals) -> ! {
-    let status = match wait(channel, command, children) {
+pub(crate) fn run(plan: &Plan, channel: &Channel, mut service: Option<Channel>, command: Pid, children: &Signals) -> ! {
+    let status = match wait(channel, &mut service, command, children) {
         Ok(Some(status)) => status,
         // The supervisor is gone, or init cannot go on: nothing may outlive it.
         Ok(None) | Err(_) => {
@@ -32,7 +32,12 @@ pub(crate) fn run(plan: &Plan, channel: &Channel, command: Pid, children: &Signa
 }
 
 /// Waits for the command, or for the word to end; `None` when the supervisor ended first.
-fn wait(channel: &Channel, command: Pid, children: &Signals) -> io::Result<Option<Status>> {
+fn wait(
+    channel: &Channel,
+    service: &mut Option<Channel>,
+    command: Pid,
+    children: &Signals,
+) -> io::Result<Option<Status>> {
     loop {
         while children.next()?.is_some() {}
         if let Some(status) = reap(channel, command)? {
@@ -43,13 +48,31 @@ fn wait(channel: &Channel, command: Pid, children: &Signals) -> io::Result<Optio
             Orders::End => return Ok(Some(Status::Signaled(libc::SIGKILL))),
             Orders::SupervisorGone => return Ok(None),
         }
-        let mut set = [
-            PollFd::new(children.descriptor(), PollFlags::IN),
-            PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN),
-        ];
+        sleep(channel, service, children)?;
+    }
+}
+
+/// Waits until a child or the supervisor wants something, and makes sockets meanwhile.
+fn sleep(channel: &Channel, service: &mut Option<Channel>, children: &Signals) -> io::Result<()> {
+    loop {
+        let mut set = Vec::with_capacity(3);
+        set.push(PollFd::new(children.descriptor(), PollFlags::IN));
+        set.push(PollFd::from_borrowed_fd(channel.as_fd(), PollFlags::IN));
+        set.extend(service.iter().map(|service| PollFd::from_borrowed_fd(service.as_fd(), PollFlags::IN)));
         match poll(&mut set, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
+        }
+        let is_ready = |at: usize| set.get(at).is_some_and(|polled| !polled.revents().is_empty());
+        let (others, asked) = (is_ready(0) || is_ready(1), is_ready(2));
+        drop(set);
+        if asked && service.as_ref().is_some_and(|service| !gate::serve(service).unwrap_or(false)) {
+            // Nobody can ask any more.
+            *service = None;
+        }
+        if others {
+            return Ok(());
         }
     }
 }

@@ -15,6 +15,12 @@ pub const MAX_PACKET: usize = 4096 + 1;
 /// The longest detail of a failed step, in bytes.
 pub const MAX_DETAIL: usize = 1024;
 
+/// The most addresses at which a name server listens: one in each of the gate's ranges, and loopback's.
+pub const MAX_NAME_SERVERS: u8 = 4;
+
+/// The most sockets for notices of undelivered datagrams: one for each family.
+pub const MAX_NOTICES: u8 = 2;
+
 /// From the stage or init.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromStage {
@@ -46,6 +52,11 @@ pub enum FromStage {
         store: bool,
         /// The next descriptor is the controlling side of the command's pseudo-terminal.
         terminal: bool,
+        /// The next descriptors are the name server's sockets: for each address a UDP socket and a TCP socket. At most
+        /// [`MAX_NAME_SERVERS`] addresses.
+        name_servers: u8,
+        /// The last descriptors are sockets for notices of undelivered datagrams, at most [`MAX_NOTICES`].
+        notices: u8,
     },
     /// The command could not be executed.
     ExecFailed {
@@ -149,6 +160,11 @@ impl<'p> Fields<'p> {
         }
     }
 
+    fn count(&mut self, most: u8) -> Result<u8, MessageError> {
+        let count = self.byte()?;
+        if count <= most { Ok(count) } else { Err(MessageError::Impossible) }
+    }
+
     fn number(&mut self) -> Result<i32, MessageError> {
         self.take().map(i32::from_le_bytes)
     }
@@ -178,9 +194,10 @@ impl FromStage {
         match self {
             Self::StepFailed { step, errno, detail } => put_step(&mut packet, STEP_FAILED, *step, *errno, detail),
             Self::StepDegraded { step, errno, detail } => put_step(&mut packet, STEP_DEGRADED, *step, *errno, detail),
-            Self::Ready { listener, proc, store, terminal } => {
+            Self::Ready { listener, proc, store, terminal, name_servers, notices } => {
                 packet.push(READY);
                 packet.extend([listener, proc, store, terminal].map(|flag| u8::from(*flag)));
+                packet.extend([name_servers, notices]);
             }
             Self::ExecFailed { errno } => put_number(&mut packet, EXEC_FAILED, *errno),
             Self::Stopped { signal } => put_number(&mut packet, STOPPED, *signal),
@@ -224,6 +241,8 @@ impl FromStage {
                 proc: fields.flag()?,
                 store: fields.flag()?,
                 terminal: fields.flag()?,
+                name_servers: fields.count(MAX_NAME_SERVERS)?,
+                notices: fields.count(MAX_NOTICES)?,
             },
             EXEC_FAILED => Self::ExecFailed { errno: fields.number()? },
             STOPPED => Self::Stopped { signal: fields.number()? },
@@ -313,7 +332,7 @@ mod tests {
         let messages = [
             FromStage::StepFailed { step: 7, errno: 13, detail: "at /x".to_owned() },
             FromStage::StepDegraded { step: 0, errno: 1, detail: String::new() },
-            FromStage::Ready { listener: true, proc: false, store: true, terminal: false },
+            FromStage::Ready { listener: true, proc: false, store: true, terminal: false, name_servers: 4, notices: 2 },
             FromStage::ExecFailed { errno: 2 },
             FromStage::Stopped { signal: 20 },
             FromStage::discarded(Path::new("/home/u/.bashrc")),
@@ -330,7 +349,16 @@ mod tests {
 
     #[test]
     fn malformed_packets_are_errors() {
-        for packet in [&[][..], &[0], &[99, 1], &[1, 0, 0], &[3, 2, 0, 0], &[4, 0, 0, 0, 0, 0], &[7, 2, 0, 0, 0, 0]] {
+        for packet in [
+            &[][..],
+            &[0],
+            &[99, 1],
+            &[1, 0, 0],
+            &[3, 2, 0, 0, 0, 0, 0],
+            &[3, 0, 0, 0, 0, 5, 0],
+            &[4, 0, 0, 0, 0, 0],
+            &[7, 2, 0, 0, 0, 0],
+        ] {
             assert!(FromStage::decode(packet).is_err(), "{packet:?}");
         }
         for packet in [&[][..], &[1, 0, 0, 0, 0], &[1, 65, 0, 0, 0], &[2, 0], &[9]] {

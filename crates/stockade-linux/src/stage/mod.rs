@@ -6,9 +6,11 @@
 pub(crate) mod channel;
 mod command;
 mod discarded;
+pub(crate) mod gate;
 mod init;
 pub mod message;
 mod privileges;
+pub mod service_message;
 mod streams;
 mod tree;
 mod view;
@@ -24,6 +26,7 @@ use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
 
 use self::channel::{Channel, Received};
 use self::command::Command;
+use self::gate::{GateError, GateSockets};
 use self::message::{FromStage, ToInit};
 use self::streams::{StreamError, Streams};
 use self::view::View;
@@ -46,17 +49,23 @@ pub(crate) struct Stage<'p> {
     cgroups: Vec<OwnedFd>,
     view: Option<View>,
     listener: Option<OwnedFd>,
+    /// This end of the socket service, where the plan has a gate.
+    service: Option<Channel>,
+    /// What the supervisor gets of the gate.
+    gate: GateSockets,
 }
 
 impl<'p> Stage<'p> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         plan: &'p Plan,
         channel: Channel,
         stdio: InnerStdio,
         mask: Mask,
         cgroups: Vec<OwnedFd>,
+        service: Option<Channel>,
     ) -> Self {
-        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view: None, listener: None }
+        let (view, listener, gate) = (None, None, GateSockets::default());
+        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view, listener, service, gate }
     }
 
     /// Carries out the plan's steps, starts the command and becomes init. Never returns.
@@ -81,8 +90,8 @@ impl<'p> Stage<'p> {
         self.perform_all(&shared);
         match self.start(&own) {
             Ok((command, children)) => {
-                drop(self.view);
-                init::run(self.plan, &self.channel, command, &children)
+                drop((self.view, self.gate));
+                init::run(self.plan, &self.channel, self.service, command, &children)
             }
             Err(Failure { errno, .. }) => {
                 self.tell(&FromStage::ExecFailed { errno });
@@ -168,6 +177,8 @@ impl<'p> Stage<'p> {
             // Dropping `streams` here matters: copies of the command's streams would keep its pipes open.
             return Ok((pid, children));
         }
+        // Init alone makes sockets for the supervisor.
+        self.service = None;
         // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do; and before
         // the filter, which may ask about every open while nobody answers yet.
         let proc = self.view.as_ref().map(|_| open_directory(Path::new("/proc"))).transpose()?;
@@ -181,14 +192,17 @@ impl<'p> Stage<'p> {
     fn tell_ready(&self, streams: &Streams, proc: Option<&OwnedFd>) {
         let store = self.view.as_ref().map(View::store);
         let terminal = streams.controller();
+        let [name_servers, notices] = self.gate.counts();
         let message = FromStage::Ready {
             listener: self.listener.is_some(),
             proc: proc.is_some(),
             store: store.is_some(),
             terminal: terminal.is_some(),
+            name_servers,
+            notices,
         };
         let all = [self.listener.as_ref().map(AsFd::as_fd), proc.map(AsFd::as_fd), store, terminal];
-        let descriptors: Vec<BorrowedFd<'_>> = all.into_iter().flatten().collect();
+        let descriptors: Vec<BorrowedFd<'_>> = all.into_iter().flatten().chain(self.gate.descriptors()).collect();
         if self.channel.send(&message.encode(), &descriptors).is_err() {
             crate::sys::clone::exit_now(1);
         }
@@ -200,6 +214,7 @@ impl<'p> Stage<'p> {
             Operation::Subreaper => rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?,
             Operation::MapIdentity { uid, gid } => privileges::map_identity(*uid, *gid)?,
             Operation::LoopbackUp => crate::sys::loopback::up()?,
+            Operation::GateRoutes { routes } => self.gate = gate::set_up(routes)?,
             Operation::HostName { name } => rustix::system::sethostname(name.as_bytes())?,
             Operation::MountRoot { size, inodes } => self.view = Some(View::new(*size, *inodes)?),
             Operation::Limit { resource, value, mechanism } => limit(*resource, *value, *mechanism)?,
@@ -227,8 +242,10 @@ impl<'p> Stage<'p> {
             Operation::Directory { target, mode } => view.directory(target, *mode),
             Operation::PrivateStore { target, mode } => view.private_store(target, *mode),
             Operation::File { target, content, mode } => view.file(target, content, *mode),
+            Operation::CoverFile { target, content, mode } => view.cover_file(target, content, *mode),
             Operation::Symlink { target, text } => view.symlink(target, text),
             Operation::Bind { source, target, access } => view.bind(source, target, *access),
+            Operation::Socket { source, target } => view.socket(source, target),
             Operation::CopyOnWrite { source, target } => view.copy_on_write(source, target),
             Operation::Mask { target, directory } => view.mask(target, *directory),
             Operation::ReadOnly { target } => view.read_only(target),
@@ -264,6 +281,8 @@ impl<'p> Stage<'p> {
                 }
             }
         }
+        keep.extend(self.service.as_ref().map(AsFd::as_fd));
+        keep.extend(self.gate.descriptors());
         keep.extend(self.view.iter().flat_map(View::descriptors));
         crate::sys::descriptors::close_all_but(&keep)
     }
@@ -303,6 +322,12 @@ impl From<rustix::io::Errno> for Failure {
 
 impl From<LandlockError> for Failure {
     fn from(error: LandlockError) -> Self {
+        explained(&error)
+    }
+}
+
+impl From<GateError> for Failure {
+    fn from(error: GateError) -> Self {
         explained(&error)
     }
 }

@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use stockade_spec::plan::BindAccess;
 
@@ -98,6 +98,29 @@ impl View {
     pub(crate) fn file(&mut self, target: &Path, content: &str, mode: u32) -> io::Result<()> {
         self.make_parents(target)?;
         write_file(self.root.as_fd(), below_root(target), content, mode)
+    }
+
+    /// Covers the file at `target` with one of fixed content, read-only.
+    pub(crate) fn cover_file(&mut self, target: &Path, content: &str, mode: u32) -> io::Result<()> {
+        let cover = PathBuf::from(format!("cover-{}", self.number()));
+        write_file(self.store.as_fd(), &cover, content, mode)?;
+        let tree = clone_tree(self.store.as_fd(), &cover, false)?;
+        set_attributes(tree.as_fd(), MountAttributes::READ_ONLY, false)?;
+        self.disown(target);
+        attach_to(tree.as_fd(), self.existing(target)?.as_fd())
+    }
+
+    /// Binds a socket of the host. What is opened is what is looked at and bound, whoever moves names meanwhile.
+    pub(crate) fn socket(&mut self, source: &Path, target: &Path) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let socket = rustix::fs::openat2(CWD, source, flags, Mode::empty(), resolve)?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
+            return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
+        }
+        let tree = clone_tree(socket.as_fd(), Path::new(""), false)?;
+        set_attributes(tree.as_fd(), MountAttributes::NO_SUID.and(MountAttributes::NO_DEV), false)?;
+        self.attach_at(tree.as_fd(), target, Shape::File)
     }
 
     /// Makes a symbolic link.
@@ -324,7 +347,7 @@ fn create_file(directory: BorrowedFd<'_>, path: &Path, mode: Mode) -> io::Result
 
 fn shape_of(mount: BorrowedFd<'_>) -> io::Result<Shape> {
     let mode = rustix::fs::fstat(mount)?.st_mode;
-    let directory = rustix::fs::FileType::from_raw_mode(mode).is_dir();
+    let directory = FileType::from_raw_mode(mode).is_dir();
     Ok(if directory { Shape::Directory } else { Shape::File })
 }
 

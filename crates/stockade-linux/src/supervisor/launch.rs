@@ -7,15 +7,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use stockade_spec::facts::CgroupFacts;
+use stockade_spec::plan::gate::EndpointRule;
+use stockade_spec::plan::gate::{GateRoutes, GateRules};
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
 
 use super::bounds::Bounds;
 use super::error::LaunchError;
+use super::gate::GateParts;
 use super::patience::Patience;
 use super::running::{Running, RunningParts};
+use super::service::SocketService;
 use super::terminal::FORWARDED;
 use crate::denials::DenialLog;
 use crate::fault;
+use crate::observe::undelivered::Undelivered;
 use crate::observe::{Context, Observer};
 use crate::relay::{HostStdio, InnerStdio, Relay};
 use crate::stage::Stage;
@@ -56,7 +61,8 @@ pub fn launch<'a>(launch: Launch<'a, '_>) -> Result<Running<'a>, LaunchError> {
     let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
     let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
     fault::place();
-    let (sandbox, channel) = start_stage(plan, inner, &signals, &bounds)?;
+    fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
+    let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds)?;
     fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
     fault::place();
     bounds.enclose(plan, cgroups, sandbox.pid)?;
@@ -66,7 +72,7 @@ pub fn launch<'a>(launch: Launch<'a, '_>) -> Result<Running<'a>, LaunchError> {
     fault::place();
     proceed(&channel)?;
     fault::place();
-    let parts = RunningParts { plan, bounds, private, relay, signals, channel, sandbox, denials, started };
+    let parts = RunningParts { plan, bounds, private, relay, signals, channel, service, sandbox, denials, started };
     wait_until_ready(parts)
 }
 
@@ -111,18 +117,20 @@ fn start_stage(
     inner: InnerStdio,
     signals: &Signals,
     bounds: &Bounds,
-) -> Result<(Sandbox, Channel), LaunchError> {
+) -> Result<(Sandbox, Channel, Option<SocketService>), LaunchError> {
     let (ours, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
+    let service = gate_routes(plan).map(|_| SocketService::pair()).transpose().map_err(LaunchError::Channel)?;
+    let (service, served) = service.unzip();
     let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
     let namespaces = if namespaced { ALL_NAMESPACES } else { 0 };
     let entrances = bounds.entrances()?;
     match clone(namespaces, bounds.cgroup_directory()) {
         Ok(Cloned::Child) => {
             // As long as the stage holds this end too, it cannot see that the supervisor's is gone.
-            drop(ours);
-            Stage::new(plan, theirs, inner, signals.previous(), entrances).run()
+            drop((ours, service));
+            Stage::new(plan, theirs, inner, signals.previous(), entrances, served).run()
         }
-        Ok(Cloned::Parent { pid, pidfd }) => Ok((Sandbox { pidfd, pid, reaped: false }, ours)),
+        Ok(Cloned::Parent { pid, pidfd }) => Ok((Sandbox { pidfd, pid, reaped: false }, ours, service)),
         Err(source) if namespaced => Err(LaunchError::Namespaces(source)),
         Err(source) => Err(LaunchError::Process(source)),
     }
@@ -140,10 +148,10 @@ fn wait_until_ready(parts: RunningParts<'_>) -> Result<Running<'_>, LaunchError>
             Received::Closed => return Err(LaunchError::StageEnded),
         };
         match FromStage::decode(&packet)? {
-            FromStage::Ready { listener, proc, store, terminal } => {
-                let inside =
-                    Inside::take(descriptors, [listener, proc, store, terminal]).ok_or(LaunchError::Unexpected)?;
-                return make_running(parts, inside, degraded);
+            FromStage::Ready { listener, proc, store, terminal, name_servers, notices } => {
+                let flags = [listener, proc, store, terminal];
+                let inside = Inside::take(descriptors, flags, [name_servers, notices]);
+                return make_running(parts, inside.ok_or(LaunchError::Unexpected)?, degraded);
             }
             FromStage::StepFailed { step, errno, detail } => return Err(failed_step(parts.plan, step, errno, detail)),
             FromStage::StepDegraded { step, errno, detail } => {
@@ -164,17 +172,23 @@ struct Inside {
     proc: Option<OwnedFd>,
     store: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
+    /// For each address of the name server a UDP and a TCP socket.
+    name_server: Vec<OwnedFd>,
+    /// Sockets for notices of undelivered datagrams.
+    notices: Vec<OwnedFd>,
 }
 
 impl Inside {
-    /// Assigns the descriptors to the flags of the message; `None` when their number differs.
-    fn take(descriptors: Vec<OwnedFd>, flags: [bool; 4]) -> Option<Self> {
-        if descriptors.len() != flags.iter().filter(|flag| **flag).count() {
+    /// Assigns the descriptors to the flags and counts of the message; `None` when their number differs.
+    fn take(descriptors: Vec<OwnedFd>, flags: [bool; 4], [name_servers, notices]: [u8; 2]) -> Option<Self> {
+        let [sockets, notices] = [2 * usize::from(name_servers), usize::from(notices)];
+        if descriptors.len() != flags.iter().filter(|flag| **flag).count() + sockets + notices {
             return None;
         }
         let mut descriptors = descriptors.into_iter();
         let [listener, proc, store, terminal] = flags.map(|flag| if flag { descriptors.next() } else { None });
-        Some(Self { listener, proc, store, terminal })
+        let name_server = descriptors.by_ref().take(sockets).collect();
+        Some(Self { listener, proc, store, terminal, name_server, notices: descriptors.collect() })
     }
 }
 
@@ -183,7 +197,7 @@ fn make_running(
     inside: Inside,
     degraded: BTreeMap<u32, String>,
 ) -> Result<Running<'_>, LaunchError> {
-    let Inside { listener, proc, store, terminal } = inside;
+    let Inside { listener, proc, store, terminal, name_server, notices } = inside;
     if let Some(terminal) = terminal {
         parts.relay.attach_terminal(terminal)?;
     }
@@ -199,7 +213,19 @@ fn make_running(
         _ => None,
     };
     parts.bounds.watch(parts.plan, proc, store, parts.sandbox.pid)?;
-    Ok(Running::new(parts, observer, degraded))
+    let gate = parts.service.take().map(|service| {
+        let undelivered = notices.into_iter().map(Undelivered::new).collect();
+        GateParts { service, name_server, undelivered }
+    });
+    Ok(Running::new(parts, observer, gate, degraded))
+}
+
+/// The step that leads to the gate, where the plan has one.
+fn gate_routes(plan: &Plan) -> Option<&GateRoutes> {
+    plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::GateRoutes { routes } => Some(routes),
+        _ => None,
+    })
 }
 
 /// What the observer has to know.
@@ -211,7 +237,18 @@ fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
         explanations: plan.explanations.clone(),
         supervisor: std::process::id(),
         first_process: init.as_raw_nonzero().get().unsigned_abs(),
+        gate: gate_routes(plan).cloned(),
+        host_loopback: host_loopback(plan),
     }
+}
+
+/// The gate's rules about loopback addresses.
+fn host_loopback(plan: &Plan) -> Vec<EndpointRule> {
+    let rules = plan.steps.iter().filter_map(|step| match &step.operation {
+        Operation::Gate { rules } => Some(rules),
+        _ => None,
+    });
+    rules.flat_map(GateRules::host_loopback).collect()
 }
 
 fn failed_step(plan: &Plan, step: u32, errno: i32, detail: String) -> LaunchError {

@@ -2,11 +2,15 @@
 
 mod bounds;
 mod error;
+mod gate;
 mod launch;
 mod patience;
 mod running;
+mod service;
 mod terminal;
 
 pub use error::{LaunchError, RunError};
+pub use gate::GateParts;
 pub use launch::{Launch, launch};
 pub use running::{Finished, Running, Watch};
+pub use service::{ServiceError, SocketService};

@@ -12,8 +12,11 @@ use stockade_spec::report::{Area, Outcome, OutputSizes, Usage};
 
 use super::bounds::Bounds;
 use super::error::RunError;
+use super::gate::GateParts;
 use super::launch::{PrivateDirectories, Sandbox};
+use super::service::SocketService;
 use crate::denials::{Attempt, DenialLog};
+use crate::observe::gatekeeper::Gatekeeper;
 use crate::observe::{Activity, Observer};
 use crate::relay::{Relay, RelayError, RelayEvent};
 use crate::stage::channel::{Channel, Received};
@@ -45,6 +48,8 @@ pub(super) struct RunningParts<'a> {
     pub(super) relay: Relay,
     pub(super) signals: Signals,
     pub(super) channel: Channel,
+    /// Where the plan has a gate; taken when the stage is ready.
+    pub(super) service: Option<SocketService>,
     pub(super) denials: DenialLog<'a>,
     pub(super) started: Instant,
 }
@@ -54,6 +59,7 @@ pub(super) struct RunningParts<'a> {
 pub struct Running<'a> {
     parts: RunningParts<'a>,
     observer: Option<Observer>,
+    gate: Option<GateParts>,
     degraded: BTreeMap<u32, String>,
     /// What the run ends with, when the supervisor ends it.
     verdict: Option<Outcome>,
@@ -97,7 +103,7 @@ pub struct Finished<'a> {
 struct Layout {
     relay_first: usize,
     observer: Option<usize>,
-    watch: Option<usize>,
+    watch_first: usize,
     memory: Option<usize>,
 }
 
@@ -106,10 +112,16 @@ const SIGNALS: usize = 1;
 const INIT: usize = 2;
 
 impl<'a> Running<'a> {
-    pub(super) fn new(parts: RunningParts<'a>, observer: Option<Observer>, degraded: BTreeMap<u32, String>) -> Self {
+    pub(super) fn new(
+        parts: RunningParts<'a>,
+        observer: Option<Observer>,
+        gate: Option<GateParts>,
+        degraded: BTreeMap<u32, String>,
+    ) -> Self {
         Self {
             parts,
             observer,
+            gate,
             degraded,
             verdict: None,
             patience: None,
@@ -120,19 +132,33 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Follows the run to its end.
+    /// Hands the gate's inside over, once; `None` when the plan has no gate. The command runs already, but whoever of it
+    /// wants to leave waits until [`Self::wait`] answers.
+    pub fn take_gate(&mut self) -> Option<GateParts> {
+        self.gate.take()
+    }
+
+    /// Follows the run to its end, looks at what is watched, and asks the gatekeeper about connections that would leave
+    /// through the gate. Without one, all are refused.
     ///
     /// # Errors
     /// See [`RunError`]; everything inside has been killed then.
-    pub fn wait(mut self, mut watch: Option<Box<dyn Watch>>) -> Result<Finished<'a>, RunError> {
+    pub fn wait(
+        mut self,
+        mut watches: Vec<Box<dyn Watch + '_>>,
+        gatekeeper: Option<Box<dyn Gatekeeper>>,
+    ) -> Result<Finished<'a>, RunError> {
         crate::fault::place();
+        if let (Some(observer), Some(gatekeeper)) = (&mut self.observer, gatekeeper) {
+            observer.guard(gatekeeper);
+        }
         while self.ended.is_none() {
-            let (revents, layout) = self.poll(watch.as_deref())?;
-            self.serve(&revents, layout, &mut watch)?;
+            let (revents, layout) = self.poll(&watches)?;
+            self.serve(&revents, layout, &mut watches)?;
             self.look_at_bounds()?;
         }
         if !self.parts.sandbox.reaped {
-            self.nothing_runs(&mut watch);
+            self.nothing_runs(&mut watches);
         }
         self.finish()
     }
@@ -141,15 +167,15 @@ impl<'a> Running<'a> {
     /// does (`seccomp_filter_release` in `kernel/seccomp.c` tells so when a process cannot return to its program again). In
     /// this tier init changes nothing outside, so that what is done when all is over need not wait until init and the
     /// kernel have taken everything down.
-    fn nothing_runs(&mut self, watch: &mut Option<Box<dyn Watch>>) {
-        if self.parts.plan.tier == stockade_spec::Tier::Namespaces
-            && let Some(mut watch) = watch.take()
-        {
-            watch.over(&mut self.parts.denials);
+    fn nothing_runs(&mut self, watches: &mut Vec<Box<dyn Watch + '_>>) {
+        if self.parts.plan.tier == stockade_spec::Tier::Namespaces {
+            for mut watch in watches.drain(..) {
+                watch.over(&mut self.parts.denials);
+            }
         }
     }
 
-    fn poll(&self, watch: Option<&dyn Watch>) -> Result<(Vec<PollFlags>, Layout), RunError> {
+    fn poll(&self, watches: &[Box<dyn Watch + '_>]) -> Result<(Vec<PollFlags>, Layout), RunError> {
         let parts = &self.parts;
         let mut set = Vec::with_capacity(8);
         set.push(PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN));
@@ -159,15 +185,13 @@ impl<'a> Running<'a> {
             set.push(PollFd::from_borrowed_fd(observer.descriptor(), PollFlags::IN));
             set.len() - 1
         });
-        let watch = watch.map(|watch| {
-            set.push(PollFd::from_borrowed_fd(watch.descriptor(), PollFlags::IN));
-            set.len() - 1
-        });
+        let watch_first = set.len();
+        set.extend(watches.iter().map(|watch| PollFd::from_borrowed_fd(watch.descriptor(), PollFlags::IN)));
         let memory = parts.bounds.out_of_memory().map(|descriptor| {
             set.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
             set.len() - 1
         });
-        let layout = Layout { relay_first: set.len(), observer, watch, memory };
+        let layout = Layout { relay_first: set.len(), observer, watch_first, memory };
         parts.relay.interests(&mut set);
         match poll(&mut set, self.timeout().as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok((set.iter().map(PollFd::revents).collect(), layout)),
@@ -186,16 +210,16 @@ impl<'a> Running<'a> {
         &mut self,
         revents: &[PollFlags],
         layout: Layout,
-        watch: &mut Option<Box<dyn Watch>>,
+        watches: &mut Vec<Box<dyn Watch + '_>>,
     ) -> Result<(), RunError> {
         let is_ready = |place: usize| revents.get(place).is_some_and(|flags| !flags.is_empty());
         if layout.observer.is_some_and(is_ready) && self.observe()? == Activity::Over {
-            self.nothing_runs(watch);
+            self.nothing_runs(watches);
         }
-        if let (Some(place), Some(watch)) = (layout.watch, &mut *watch)
-            && is_ready(place)
-        {
-            watch.ready(&mut self.parts.denials);
+        for (place, watch) in (layout.watch_first..).zip(watches) {
+            if is_ready(place) {
+                watch.ready(&mut self.parts.denials);
+            }
         }
         if is_ready(SIGNALS) {
             self.take_signals()?;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::data::{HOME, entries};
-use super::error::CompileError;
+use super::error::{CompileError, RuleProblem};
 use super::namespaces::{Steps, command, explanations, sweep, view};
 use super::view::{Entry, Node, Settled};
-use super::{Input, degraded, environment, home, landlock, limits, protected, rules, unobserved};
+use super::{Input, degraded, environment, gate, home, landlock, limits, protected, rules, unobserved};
 use crate::plan::{
     BindAccess, Degradation, FileObservation, LandlockAccess, LandlockRule, LandlockRuleset, NetworkFilter, Operation,
     PLAN_VERSION, Plan, Side, SystemCallFilter,
@@ -46,7 +46,10 @@ struct Private {
 /// Compiles for tier `landlock`.
 pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let request = input.request;
-    let view = view(input)?;
+    if let Some((list, rule)) = gate::first_rule(input.policy) {
+        return Err(CompileError::Rule { list, rule, problem: RuleProblem::NeedsNamespaces });
+    }
+    let view = view(input, None)?;
     let top = request.temporary.join(format!("stockade-{}", request.run_id));
     let private = Private { home: top.join("home"), temporary: top.join("tmp"), top };
     let places = environment::Places { home: &private.home, temporary: &private.temporary, view: &view };

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::glob::GlobError;
 use crate::plan::{Degradation, Shown};
+use crate::policy::endpoint::EndpointError;
 use crate::report::Protection;
 use crate::tier::Tier;
 
@@ -135,12 +136,15 @@ pub enum RuleProblem {
     /// The caller cannot read it.
     #[error("you have no permission to read it; remove the rule")]
     Sealed,
-    /// It is a socket, FIFO or device.
-    #[error("it is a socket, FIFO or device; only files and directories can be shown")]
+    /// It is a FIFO or device.
+    #[error("it is a FIFO or device; only files and directories can be shown")]
     Special,
-    /// It is in the workspace, and a symbolic link there leads elsewhere.
+    /// It is a Unix socket, in a list of files.
+    #[error("it is a Unix socket; allow connecting to it with --unix, or in `unix.allow`")]
+    IsSocket,
+    /// It is in the workspace or another directory that may be written, and a symbolic link there leads elsewhere.
     #[error(
-        "a symbolic link in the workspace leads it to `{}`, and whoever writes the workspace can make links; name that path itself if it is meant",
+        "a symbolic link leads it to `{}`, out of a directory that the command may write, where it can make links; name that path itself if it is meant",
         Shown::new(.0)
     )]
     LeadsOut(PathBuf),
@@ -150,9 +154,41 @@ pub enum RuleProblem {
     /// It is a protected file, which cannot be written.
     #[error("it is a protected file of the workspace, which can be read but not written; change it outside")]
     Protected,
-    /// It needs the gate to the network.
-    #[error("it needs the network gate, which this version does not have; remove the rule to run without network")]
-    NeedsGate,
+    /// It needs a network namespace.
+    #[error(
+        "it needs tier `namespaces`: tier `landlock` closes the network and has no gate to it; remove the rule to run \
+         without, or see `stockade doctor` for what makes the stronger tier work"
+    )]
+    NeedsNamespaces,
+    /// It is not an endpoint rule.
+    #[error("{0}; {hint}", hint = .0.hint())]
+    Endpoint(#[source] EndpointError),
+    /// `localhost`.
+    #[error(
+        "inside, that name is the sandbox's own loopback, which is always open; for a service on the host's, name its address \
+         and port: `127.0.0.1:5432`"
+    )]
+    OwnLoopback,
+    /// It lies in the range of fake addresses.
+    #[error(
+        "addresses of {range} stand for names inside, so that hosts that have one cannot be reached by it; name such a host"
+    )]
+    StandsForNames {
+        /// The range.
+        range: String,
+    },
+    /// A multicast or broadcast address.
+    #[error("no connection can be made to multicast and broadcast addresses; remove the rule")]
+    ManyReceivers,
+    /// Port 0.
+    #[error("0 is no port; name one from 1 to 65535")]
+    NoPort,
+    /// A rule denies it.
+    #[error("`filesystem.deny` covers it by the rule {0:?}, and deny wins; remove one of the two")]
+    Denied(String),
+    /// It is something else than a socket.
+    #[error("it is no Unix socket; only those can be connected to, and files are shown with --read")]
+    NotASocket,
     /// It denies a part of what is allowed, and nobody can be asked.
     #[error(
         "it denies a part of the allowed directory {allowed:?}, where each access would have to be decided, and another \

@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::error::CompileError;
+use super::gate::Gate;
 use super::view::{Entry, Node, Settled, View};
-use super::{Input, degraded, environment, home, landlock, limits, protected, rules, system, workspace};
+use super::{
+    Input, degraded, environment, gate, home, landlock, limits, protected, resolution, rules, sockets, system,
+    workspace,
+};
 use crate::plan::{
     BindAccess, Command, Explanations, FileObservation, NetworkFilter, Operation, PLAN_VERSION, Plan, Side, Step,
     SystemCallFilter,
@@ -52,13 +56,17 @@ impl Steps {
 }
 
 /// Everything that is seen, as both tiers draw it up.
-pub(super) fn view(input: Input<'_>) -> Result<Settled, CompileError> {
+pub(super) fn view(input: Input<'_>, gate: Option<&Gate>) -> Result<Settled, CompileError> {
     let mut view = View::default();
     system::put(&mut view, input);
     home::put(&mut view, input);
     rules::put_allowed(&mut view, input)?;
     workspace::put(&mut view, input);
     workspace::put_protected(&mut view, input);
+    sockets::put(&mut view, input)?;
+    if let Some(gate) = gate {
+        resolution::put(&mut view, input, gate.rules.ranges, HOST_NAME);
+    }
     rules::put_denied(&mut view, input)?;
     let view = view.settle();
     let request = input.request;
@@ -72,7 +80,8 @@ pub(super) fn view(input: Input<'_>) -> Result<Settled, CompileError> {
 /// Compiles for tier `namespaces`.
 pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let Input { request, facts, .. } = input;
-    let view = view(input)?;
+    let gate = gate::gate(input)?;
+    let view = view(input, gate.as_ref())?;
     let places = environment::Places { home: &request.home, temporary: Path::new(TEMPORARY), view: &view };
     let environment = environment::compile(input, &places)?;
     let mut bounds = Steps::default();
@@ -82,12 +91,7 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let mut steps = Steps::default();
     steps.take(&bounds, Side::Supervisor);
     sweep(&mut steps, input);
-    steps.add(Operation::CreateNamespaces, Protection::Processes);
-    steps.add(Operation::DieWithSupervisor, Protection::Lifetime);
-    steps.add(Operation::MapIdentity { uid: facts.uid, gid: facts.gid }, Protection::Privileges);
-    steps.add(Operation::LoopbackUp, Protection::Loopback);
-    steps.add(Operation::HostName { name: HOST_NAME.to_owned() }, Protection::Ipc);
-    steps.add(mount_root(input), Protection::FileVisibility);
+    enter(&mut steps, input, gate);
     for entry in view.entries() {
         mount(&mut steps, entry);
     }
@@ -112,6 +116,24 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
         degraded,
         explanations: explanations(&view, input)?,
     })
+}
+
+/// The namespaces, and what is set up in them besides the view.
+fn enter(steps: &mut Steps, input: Input<'_>, gate: Option<Gate>) {
+    let facts = input.facts;
+    let (rules, routes) = gate.map(|gate| (gate.rules, gate.routes)).unzip();
+    if let Some(rules) = rules {
+        steps.add(Operation::Gate { rules }, Protection::Network);
+    }
+    steps.add(Operation::CreateNamespaces, Protection::Processes);
+    steps.add(Operation::DieWithSupervisor, Protection::Lifetime);
+    steps.add(Operation::MapIdentity { uid: facts.uid, gid: facts.gid }, Protection::Privileges);
+    steps.add(Operation::LoopbackUp, Protection::Loopback);
+    if let Some(routes) = routes {
+        steps.add(Operation::GateRoutes { routes }, Protection::Network);
+    }
+    steps.add(Operation::HostName { name: HOST_NAME.to_owned() }, Protection::Ipc);
+    steps.add(mount_root(input), Protection::FileVisibility);
 }
 
 /// The command as the request states it.
@@ -148,6 +170,8 @@ fn mount(steps: &mut Steps, entry: &Entry) {
         Node::Directory { mode } => Operation::Directory { target, mode: *mode },
         Node::Private { mode } => Operation::PrivateStore { target, mode: *mode },
         Node::File { content, mode } => Operation::File { target, content: content.clone(), mode: *mode },
+        Node::Cover { content, mode } => Operation::CoverFile { target, content: content.clone(), mode: *mode },
+        Node::Socket => Operation::Socket { source: source(), target },
         Node::Link { text } => Operation::Symlink { target, text: text.clone() },
         Node::Host(access) => Operation::Bind { source: source(), target, access: *access },
         Node::CopyOnWrite => {

@@ -1,6 +1,6 @@
-//! What is refused whatever the host: requests that make no sense, and rules that this version cannot enforce.
+//! What is refused whatever the host: requests that make no sense, and limits with which nothing can run.
 
-use super::error::{CompileError, RuleProblem};
+use super::error::CompileError;
 use super::{Input, limits, paths, workspace};
 use crate::report::Protection;
 
@@ -30,23 +30,5 @@ pub(super) fn check(input: Input<'_>) -> Result<(), CompileError> {
         }
     }
     workspace::check(input)?;
-    check_gate(input)?;
     limits::check(&input.policy.limits)
-}
-
-/// Refuses every rule that needs the gate.
-fn check_gate(input: Input<'_>) -> Result<(), CompileError> {
-    let network = &input.policy.network;
-    let bounds = &network.limits;
-    let first = |list: &'static str, rule: Option<String>| rule.map(|rule| (list, rule));
-    let needs = first("network.allow", network.allow.first().cloned())
-        .or_else(|| first("network.publish", network.publish.first().map(u16::to_string)))
-        .or_else(|| first("network.limits", bounds.sent.map(|sent| format!("sent = {sent}"))))
-        .or_else(|| first("network.limits", bounds.received.map(|received| format!("received = {received}"))))
-        .or_else(|| first("network.limits", bounds.connections.map(|most| format!("connections = {most}"))))
-        .or_else(|| first("unix.allow", input.policy.unix.first().cloned()));
-    match needs {
-        Some((list, rule)) => Err(CompileError::Rule { list, rule, problem: RuleProblem::NeedsGate }),
-        None => Ok(()),
-    }
 }

@@ -57,6 +57,7 @@ fn allowed(rule: &str, input: Input<'_>, access: BindAccess) -> Result<PathBuf, 
     let end = host.real(&path).ok_or(RuleProblem::Missing)?;
     match host.at(&path) {
         PathFact::Missing | PathFact::Symlink { resolved: None, .. } => return Err(RuleProblem::Missing),
+        PathFact::Socket => return Err(RuleProblem::IsSocket),
         PathFact::Special => return Err(RuleProblem::Special),
         PathFact::Sealed => return Err(RuleProblem::Sealed),
         PathFact::File | PathFact::Directory | PathFact::Symlink { .. } => {}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::{home, rules, system, workspace};
+use super::{gate, home, rules, sockets, system, workspace};
 use crate::policy::Policy;
 use crate::request::Request;
 
@@ -17,6 +17,8 @@ pub fn survey(policy: &Policy, request: &Request) -> Vec<PathBuf> {
     home::survey(request, &mut uses);
     workspace::survey(request, &mut uses);
     rules::survey(policy, request, &mut uses);
+    sockets::survey(policy, request, &mut uses);
+    gate::survey(policy, &mut uses);
     let mut seen = HashSet::with_capacity(paths.len());
     let first = paths.iter().map(|path| seen.insert(path.as_os_str())).collect::<Vec<_>>();
     let mut first = first.into_iter();

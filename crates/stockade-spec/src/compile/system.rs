@@ -92,9 +92,13 @@ fn leads_nowhere_broad(path: &Path, input: Input<'_>) -> bool {
 /// node at the path's real place: were it put under both names, what is hidden under one would be seen under the other.
 pub(super) fn place(view: &mut View, path: &Path, host: &Host<'_>, node: &Node, protection: Protection) {
     // What is missing or cannot be read is not shown; what is neither file nor directory is not data.
-    if matches!(host.at(path), PathFact::Missing | PathFact::Special | PathFact::Sealed) {
-        return;
+    if !matches!(host.at(path), PathFact::Missing | PathFact::Socket | PathFact::Special | PathFact::Sealed) {
+        place_existing(view, path, host, node, protection);
     }
+}
+
+/// As [`place`], of whatever is there.
+pub(super) fn place_existing(view: &mut View, path: &Path, host: &Host<'_>, node: &Node, protection: Protection) {
     let Some(end) = host.real(path) else { return };
     if let Some(Link { path, text, resolved: Some(resolved) }) = host.link_to(path) {
         view.put(path, Node::Link { text: link_text(path, text, resolved) }, protection);
@@ -114,7 +118,7 @@ pub(super) fn hide(view: &mut View, path: &Path, host: &Host<'_>, protection: Pr
         PathFact::Missing | PathFact::Sealed => return,
         PathFact::Directory => true,
         PathFact::Symlink { directory, .. } => *directory,
-        PathFact::File | PathFact::Special => false,
+        PathFact::File | PathFact::Socket | PathFact::Special => false,
     };
     if let Some(end) = host.real(path) {
         view.put(end, Node::Mask { directory }, protection);

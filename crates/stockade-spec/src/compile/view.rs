@@ -20,10 +20,15 @@ pub(super) enum Node {
     Private { mode: u32 },
     /// A file with fixed content.
     File { content: String, mode: u32 },
+    /// A file with fixed content, in the place of the host's where that is seen. [`View::settle`] makes it a
+    /// [`Node::File`] where it is not.
+    Cover { content: String, mode: u32 },
     /// A symbolic link.
     Link { text: PathBuf },
     /// The host's file or directory of the same path.
     Host(BindAccess),
+    /// The host's Unix socket of the same path.
+    Socket,
     /// The host's directory of the same path; writes vanish.
     CopyOnWrite,
     /// Hidden.
@@ -71,20 +76,29 @@ impl View {
         let mut kept: Vec<Entry> = Vec::with_capacity(self.entries.len());
         let mut above: Vec<usize> = Vec::new();
         let mut entries = self.entries.into_iter().peekable();
-        while let Some(entry) = entries.next() {
+        while let Some(mut entry) = entries.next() {
             if entries.peek().is_some_and(|next| next.path.as_os_str() == entry.path.as_os_str()) {
                 continue;
             }
             while above.last().is_some_and(|&i| !is_below(&entry.path, &kept[i].path)) {
                 above.pop();
             }
-            if changes_something(&entry.node, above.last().map(|&i| &kept[i].node)) {
+            let nearest = above.last().map(|&i| &kept[i].node);
+            if let (false, Node::Cover { content, mode }) = (nearest.is_some_and(shows_the_host), &mut entry.node) {
+                entry.node = Node::File { content: std::mem::take(content), mode: *mode };
+            }
+            if changes_something(&entry.node, nearest) {
                 above.push(kept.len());
                 kept.push(entry);
             }
         }
         Settled { entries: kept }
     }
+}
+
+/// Whether what lies below a node is the host's.
+const fn shows_the_host(node: &Node) -> bool {
+    matches!(node, Node::Host(_) | Node::CopyOnWrite | Node::ReadOnly | Node::Pin)
 }
 
 /// Whether a node changes what is seen, given the nearest node above it.
@@ -108,7 +122,7 @@ fn changes_something(node: &Node, above: Option<&Node>) -> bool {
         // It is held already; a read-only mount cannot be renamed in either.
         (Node::Host(BindAccess::ReadOnly) | Node::ReadOnly, Node::ReadOnly | Node::Pin) => false,
         // The host's own link or file of that name is seen.
-        (Node::Host(_) | Node::CopyOnWrite, Node::Link { .. }) => false,
+        (Node::Host(_) | Node::CopyOnWrite, Node::Link { .. } | Node::File { .. }) => false,
         _ => true,
     }
 }
@@ -132,9 +146,13 @@ impl Settled {
     pub(super) fn shows(&self, path: &Path) -> bool {
         self.nearest(path).is_some_and(|entry| match &entry.node {
             Node::Host(_) | Node::CopyOnWrite | Node::ReadOnly | Node::Pin => true,
-            Node::Directory { .. } | Node::Private { .. } | Node::File { .. } | Node::Proc | Node::DevPts => {
-                entry.path == path
-            }
+            Node::Directory { .. }
+            | Node::Private { .. }
+            | Node::File { .. }
+            | Node::Cover { .. }
+            | Node::Socket
+            | Node::Proc
+            | Node::DevPts => entry.path == path,
             Node::Link { text } => {
                 let target = entry.path.parent().unwrap_or(&entry.path).join(text);
                 let rest = path.strip_prefix(&entry.path).unwrap_or(Path::new(""));

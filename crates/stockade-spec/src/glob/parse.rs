@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<(bool, Box<[Component]>), GlobError> {
     if text.starts_with('!') {
         return Err(GlobError::Negated(text.to_owned()));
     }
-    let mut components: Vec<Component> = Vec::new();
+    let mut components: Vec<Component> = Vec::with_capacity(text.matches('/').count() + 1);
     for name in text.split('/').filter(|name| !matches!(*name, "" | ".")) {
         let component = component(name, text)?;
         if component != Component::Deep || components.last() != Some(&Component::Deep) {
@@ -45,6 +45,10 @@ fn component(name: &str, rule: &str) -> Result<Component, GlobError> {
         ".." => return Err(GlobError::Parent(rule.to_owned())),
         "**" => return Ok(Component::Deep),
         _ => {}
+    }
+    // Most names are plain, and every run reads many.
+    if !name.contains(['*', '?', '[', '{', '}', '\\']) {
+        return Ok(Component::Literal(name.as_bytes().into()));
     }
     let mut tokens = Vec::new();
     let mut literal = String::new();

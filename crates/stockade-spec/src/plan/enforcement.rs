@@ -29,6 +29,7 @@ struct Found<'p> {
     overlay: bool,
     held: bool,
     sweep: bool,
+    gate: bool,
 }
 
 impl<'p> Found<'p> {
@@ -40,6 +41,7 @@ impl<'p> Found<'p> {
                 Operation::SystemCalls { filter } => found.filter = Some(filter),
                 Operation::CopyOnWrite { .. } => found.overlay = true,
                 Operation::SweepProtected { .. } => found.sweep = true,
+                Operation::Gate { .. } => found.gate = true,
                 Operation::ReadOnly { .. } => found.held |= step.protection == Protection::ProtectedFiles,
                 _ => {}
             }
@@ -62,6 +64,7 @@ impl<'p> Found<'p> {
             Protection::Processes => either("process namespace", "Landlock, system-call filter"),
             Protection::ProcessVisibility => either("process namespace", "none"),
             Protection::Lifetime => either("process namespace", "subreaper"),
+            Protection::Network if self.gate => Some("network namespace, gate, system-call filter".to_owned()),
             Protection::Network => either("network namespace, system-call filter", "system-call filter"),
             Protection::Loopback => either("network namespace", "none"),
             Protection::Ipc => either("IPC, network and mount namespaces", "system-call filter, Landlock"),

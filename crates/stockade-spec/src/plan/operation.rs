@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::{GateRoutes, GateRules};
 use super::landlock::LandlockRuleset;
 use super::system_calls::SystemCallFilter;
 use crate::os_text;
@@ -20,8 +21,8 @@ pub enum Side {
 /// One operation. All paths are absolute. `target` paths are seen from inside, `source` paths from the host.
 ///
 /// Operations come in an order in which a directory is mounted before what lies below it. An operation that puts something
-/// at a `target` (all but [`Operation::Mask`], [`Operation::ReadOnly`] and [`Operation::Pin`], whose target exists) makes
-/// it and its parents in the new root where they are missing, with mode 755.
+/// at a `target` (all but [`Operation::Mask`], [`Operation::CoverFile`], [`Operation::ReadOnly`] and [`Operation::Pin`], whose target
+/// exists) makes it and its parents in the new root where they are missing, with mode 755.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -53,6 +54,11 @@ pub enum Operation {
         #[serde(with = "os_text::one")]
         path: PathBuf,
     },
+    /// Pass on what the rules let through, and refuse the rest, while the command runs.
+    Gate {
+        /// What may pass.
+        rules: GateRules,
+    },
 
     // --- carried out by the stage ---
     /// End when the supervisor ends, however it ends.
@@ -68,6 +74,11 @@ pub enum Operation {
     },
     /// Bring the loopback interface up.
     LoopbackUp,
+    /// Lead connections and questions for names to the gate.
+    GateRoutes {
+        /// What is led there.
+        routes: GateRoutes,
+    },
     /// Set the host name.
     HostName {
         /// The name.
@@ -106,6 +117,17 @@ pub enum Operation {
         /// Permission bits.
         mode: u32,
     },
+    /// Put a read-only file with fixed content in the place of a file that is already visible, and that is no symbolic
+    /// link.
+    CoverFile {
+        /// The path.
+        #[serde(with = "os_text::one")]
+        target: PathBuf,
+        /// The content.
+        content: String,
+        /// Permission bits.
+        mode: u32,
+    },
     /// Make a symbolic link in the new root.
     Symlink {
         /// The path.
@@ -125,6 +147,16 @@ pub enum Operation {
         target: PathBuf,
         /// What may be done with it.
         access: BindAccess,
+    },
+    /// Show a Unix socket of the host, so that it can be connected to. No symbolic link is followed on the way to it, and
+    /// it is an error if anything but a socket is there: who can write the directory may have put it there.
+    Socket {
+        /// The path on the host.
+        #[serde(with = "os_text::one")]
+        source: PathBuf,
+        /// The path inside.
+        #[serde(with = "os_text::one")]
+        target: PathBuf,
     },
     /// Show a directory of the host; writes to it are kept in memory and vanish at the end.
     CopyOnWrite {
@@ -247,7 +279,8 @@ impl Operation {
             Self::Limit { .. }
             | Self::SweepProtected { .. }
             | Self::CreateNamespaces
-            | Self::PrivateDirectory { .. } => Side::Supervisor,
+            | Self::PrivateDirectory { .. }
+            | Self::Gate { .. } => Side::Supervisor,
             _ => Side::Stage,
         }
     }

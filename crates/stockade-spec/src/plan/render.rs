@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::gate::{GateRoutes, GateRules};
 use super::{
     BindAccess, FileObservation, LandlockAccess, LandlockRuleset, LimitMechanism, NetworkFilter, Operation, Plan,
     Resource, Shown, SystemCallFilter,
@@ -20,6 +21,12 @@ impl fmt::Display for Plan {
             let optional = if step.degradable { " (left out if it fails)" } else { "" };
             writeln!(f, "  {:width$}  {}{optional}", step.protection.name(), step.operation)?;
         }
+        let notes: Vec<_> =
+            self.steps.iter().filter_map(|step| gate(&step.operation)).flat_map(GateRules::notes).collect();
+        if !notes.is_empty() {
+            writeln!(f, "\nnotes:")?;
+            notes.iter().try_for_each(|note| writeln!(f, "  {note}"))?;
+        }
         if !self.degraded.is_empty() {
             writeln!(f, "\nweaker than the strongest tier:")?;
             for degradation in &self.degraded {
@@ -32,6 +39,13 @@ impl fmt::Display for Plan {
         // Values may be secrets that the policy lets pass, so names are all that is printed.
         let names: Vec<_> = self.command.environment.iter().map(|(name, _)| Shown::new(name).to_string()).collect();
         writeln!(f, "\nenvironment:\n  {}", names.join(" "))
+    }
+}
+
+const fn gate(operation: &Operation) -> Option<&GateRules> {
+    match operation {
+        Operation::Gate { rules } => Some(rules),
+        _ => None,
     }
 }
 
@@ -51,10 +65,12 @@ impl fmt::Display for Operation {
                 f.write_str("make new user, mount, process, network, IPC, host-name and cgroup namespaces")
             }
             Self::PrivateDirectory { path } => write!(f, "make {}, removed at the end", Shown::new(path)),
+            Self::Gate { rules } => rules.fmt(f),
             Self::DieWithSupervisor => f.write_str("end when the supervisor ends"),
             Self::Subreaper => f.write_str("adopt orphaned descendants"),
             Self::MapIdentity { uid, gid } => write!(f, "map user {uid} and group {gid} to themselves"),
             Self::LoopbackUp => f.write_str("bring the loopback interface up"),
+            Self::GateRoutes { routes } => routes.fmt(f),
             Self::HostName { name } => write!(f, "name the host {}", Shown::new(name)),
             Self::CloseDescriptors => f.write_str("close every inherited descriptor"),
             Self::DropCapabilities => f.write_str("drop every capability"),
@@ -71,6 +87,9 @@ impl fmt::Display for Operation {
             Self::File { target, content, mode } => {
                 write!(f, "write {}, mode {mode:o}: {} bytes", Shown::new(target), content.len())
             }
+            Self::CoverFile { target, content, mode } => {
+                write!(f, "put in the place of {}, mode {mode:o}: {} bytes", Shown::new(target), content.len())
+            }
             Self::Symlink { target, text } => write!(f, "link {} to {}", Shown::new(target), Shown::new(text)),
             Self::Bind { source, target, access } => {
                 let verb = match access {
@@ -80,6 +99,7 @@ impl fmt::Display for Operation {
                 };
                 write!(f, "{verb} {}", Place { source, target })
             }
+            Self::Socket { source, target } => write!(f, "show socket {}", Place { source, target }),
             Self::CopyOnWrite { source, target } => write!(f, "show copy-on-write {}", Place { source, target }),
             Self::Mask { target, directory } => {
                 let kind = if *directory { "directory" } else { "file" };
@@ -145,6 +165,37 @@ impl fmt::Display for LimitMechanism {
             Self::Timer => "timer",
             Self::Relay => "output relay",
         })
+    }
+}
+
+impl fmt::Display for GateRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "open the gate; by default {}", self.default.name())?;
+        for (rules, words) in [(&self.allow, "allow"), (&self.deny, "deny")] {
+            if !rules.is_empty() {
+                let rules: Vec<_> = rules.iter().map(|rule| Shown::new(rule).to_string()).collect();
+                write!(f, "; {words} {}", rules.join(" "))?;
+            }
+        }
+        if !self.publish.is_empty() {
+            let ports: Vec<_> = self.publish.iter().map(u16::to_string).collect();
+            write!(f, "; publish {}", ports.join(" "))?;
+        }
+        let limits = self.limits;
+        for (bytes, words) in [(limits.sent, "sent"), (limits.received, "received")] {
+            bytes.map_or(Ok(()), |bytes| write!(f, "; at most {} {words}", ByteSize(bytes)))?;
+        }
+        limits.connections.map_or(Ok(()), |connections| write!(f, "; at most {connections} connections"))?;
+        write!(f, "; at most {} connections at once", limits.connections_at_once)?;
+        write!(f, "; at most {} new ones a second", limits.connections_per_second)
+    }
+}
+
+impl fmt::Display for GateRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local: Vec<_> = self.local.iter().map(ToString::to_string).collect();
+        let servers: Vec<_> = self.name_servers.iter().map(ToString::to_string).collect();
+        write!(f, "lead to the gate {}; name server at {}", local.join(" "), servers.join(" "))
     }
 }
 

@@ -26,7 +26,8 @@ pub struct SystemCallFilter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkFilter {
-    /// A private network: calls pass, and attempts to reach beyond loopback are reported and refused.
+    /// A private network: calls pass. Attempts to reach beyond loopback are put to the gate where the plan opens one, and
+    /// else reported and refused.
     Private,
     /// No network namespace: sockets other than Unix ones cannot be made, and Unix sockets reach only what the file
     /// rules let them reach.

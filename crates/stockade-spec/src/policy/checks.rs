@@ -4,14 +4,15 @@ mod limits;
 mod paths;
 
 pub(super) use limits::{
-    connections, cpus, disk, file_count, memory, milli_cpus, output, process_count, received, sent, time,
+    connections, connections_at_once, connections_per_second, cpus, disk, file_count, memory, milli_cpus, output,
+    process_count, received, sent, time,
 };
 pub(super) use paths::{allowed_path, deny_rule, protect_rule, socket_path};
 
 use super::diagnostic::{Fault, quoted};
 use super::endpoint::{EndpointError, EndpointRule, port};
-use super::profiles::{PLANNED_PROFILE, PROFILES};
-use super::suggest;
+use super::profiles::PROFILES;
+use super::{NetworkDefault, suggest};
 use crate::report::Protection;
 use crate::tier::Tier;
 
@@ -26,9 +27,6 @@ pub(super) fn profile(name: &str) -> Result<&'static str, Fault> {
         return Ok(known);
     }
     let choice = format!("the profiles are {}", suggest::listed(names()));
-    if name == PLANNED_PROFILE {
-        return Err(Fault::new("the profile `research` is not in this version of Stockade", choice));
-    }
     let hint = suggest::nearest(name, names()).map_or(choice, |near| format!("did you mean `{near}`?"));
     Err(Fault::new(format!("there is no profile {}", quoted(name)), hint))
 }
@@ -56,11 +54,27 @@ pub(super) fn protection(name: &str) -> Result<Protection, Fault> {
     })
 }
 
-pub(super) fn endpoint(text: &str) -> Result<EndpointRule, Fault> {
-    text.parse().map_err(|error: EndpointError| {
-        let hint = error.hint();
-        Fault::new(format!("{}: {error}", quoted(text)), hint)
+pub(super) fn network_default(name: &str) -> Result<NetworkDefault, Fault> {
+    NetworkDefault::ALL.iter().copied().find(|default| default.name() == name).ok_or_else(|| {
+        let message = format!("{} says nothing about endpoints that no rule names", quoted(name));
+        Fault::new(message, "write `\"deny\"`, `\"ask\"` or `\"public\"`")
     })
+}
+
+/// A rule that denies.
+pub(super) fn endpoint(text: &str) -> Result<EndpointRule, Fault> {
+    text.parse().map_err(|error: EndpointError| no_endpoint(text, &error))
+}
+
+/// A rule that allows.
+pub(super) fn allowed_endpoint(text: &str) -> Result<EndpointRule, Fault> {
+    let rule = endpoint(text)?;
+    rule.check_allowed().map_err(|error| no_endpoint(text, &error))?;
+    Ok(rule)
+}
+
+fn no_endpoint(text: &str, error: &EndpointError) -> Fault {
+    Fault::new(format!("{}: {error}", quoted(text)), error.hint())
 }
 
 pub(super) fn published_port(text: &str) -> Result<u16, Fault> {

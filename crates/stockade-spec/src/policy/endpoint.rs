@@ -6,7 +6,10 @@
 
 mod error;
 mod host;
+mod name;
 mod ports;
+mod punycode;
+mod suffix;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,6 +18,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 pub use error::EndpointError;
+pub use name::HostName;
 pub use ports::Ports;
 pub(super) use ports::port;
 
@@ -50,30 +54,90 @@ impl EndpointRule {
         self.host.covers(&other.host) && other.allowed_ports().iter().all(|ports| self.allows_ports(*ports))
     }
 
+    /// Whether everything that `other` allows is denied by this rule.
+    #[must_use]
+    pub fn denies_all_of(&self, other: &Self) -> bool {
+        let denied = |ports: &Ports| self.ports.is_none_or(|own| own.contains(*ports));
+        self.host.covers(&other.host) && other.allowed_ports().iter().all(denied)
+    }
+
+    /// Whether every address of the rule is a loopback address.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            HostRule::Name(_) | HostRule::Below(_) => false,
+            HostRule::Address(address) => address.is_loopback(),
+            HostRule::Network(IpNet::V4(network)) => network.prefix_len() >= 8 && network.network().is_loopback(),
+            // The only IPv6 network of loopback addresses is a single address.
+            HostRule::Network(IpNet::V6(_)) => false,
+        }
+    }
+
+    /// Refuses a rule that may deny but not allow: it covers names of unrelated owners.
+    ///
+    /// # Errors
+    /// [`EndpointError::TooBroad`] for `*.com`, `*.co.uk` and other suffixes below which a registry lets anybody have a
+    /// name.
+    pub fn check_allowed(&self) -> Result<(), EndpointError> {
+        match &self.host {
+            HostRule::Below(suffix) if suffix::is_public(suffix) => Err(EndpointError::TooBroad(self.host.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the rule speaks of this port when it allows: 80 and 443 where it names none.
+    #[must_use]
+    pub fn allows_port(&self, port: u16) -> bool {
+        port != 0 && self.allows_ports(Ports::one(port))
+    }
+
+    /// Whether the rule speaks of this port when it denies: any port where it names none.
+    #[must_use]
+    pub fn denies_port(&self, port: u16) -> bool {
+        self.ports.is_none_or(|ports| ports.contains(Ports::one(port)))
+    }
+
     fn allows_ports(&self, wanted: Ports) -> bool {
         self.allowed_ports().iter().any(|ports| ports.contains(wanted))
     }
 
     /// The ports that the rule covers when it allows.
-    fn allowed_ports(&self) -> Vec<Ports> {
+    #[must_use]
+    pub fn allowed_ports(&self) -> Vec<Ports> {
         self.ports.map_or_else(|| vec![Ports::one(80), Ports::one(443)], |ports| vec![ports])
     }
 }
 
 impl HostRule {
+    /// Whether the rule speaks of this name.
+    #[must_use]
+    pub fn has_name(&self, name: &HostName) -> bool {
+        match self {
+            Self::Name(own) => own == name.as_str(),
+            Self::Below(suffix) => name.is_below(suffix),
+            Self::Address(_) | Self::Network(_) => false,
+        }
+    }
+
+    /// Whether the rule speaks of this address, as it is written.
+    #[must_use]
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Address(own) => *own == address,
+            Self::Network(network) => network.contains(&address),
+            Self::Name(_) | Self::Below(_) => false,
+        }
+    }
+
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Below(suffix), Self::Name(name)) => is_below(name, suffix),
-            (Self::Below(outer), Self::Below(inner)) => outer == inner || is_below(inner, outer),
+            (Self::Below(suffix), Self::Name(name)) => name::is_below(name, suffix),
+            (Self::Below(outer), Self::Below(inner)) => outer == inner || name::is_below(inner, outer),
             (Self::Network(network), Self::Address(address)) => network.contains(address),
             (Self::Network(outer), Self::Network(inner)) => outer.contains(inner),
             _ => self == other,
         }
     }
-}
-
-fn is_below(name: &str, suffix: &str) -> bool {
-    name.strip_suffix(suffix).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
 impl FromStr for EndpointRule {
@@ -105,7 +169,10 @@ fn refuse_foreign(text: &str) -> Result<(), EndpointError> {
         return Err(EndpointError::UserInfo);
     }
     if !text.is_ascii() {
-        return Err(EndpointError::NotAscii);
+        let (host, port) = text.split_once(':').map_or((text, ""), |(host, _)| (host, &text[host.len()..]));
+        let meant = punycode::ascii_form(host.strip_prefix("*.").unwrap_or(host));
+        let star = if host.starts_with("*.") { "*." } else { "" };
+        return Err(EndpointError::NotAscii { meant: meant.map(|meant| format!("{star}{meant}{port}")) });
     }
     match text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-.:*/[]_".contains(*c)) {
         Some(character) => Err(EndpointError::Character(character)),

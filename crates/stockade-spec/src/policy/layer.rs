@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::WorkspaceAccess;
 use super::endpoint::EndpointRule;
+use super::{NetworkDefault, WorkspaceAccess};
 use crate::report::Protection;
 use crate::tier::Tier;
 use crate::units::{ByteSize, Span};
@@ -50,10 +50,13 @@ pub(super) struct FilesystemLayer {
 pub(super) struct NetworkLayer {
     pub(super) allow: List<EndpointRule>,
     pub(super) deny: List<EndpointRule>,
+    pub(super) default: Field<NetworkDefault>,
     pub(super) publish: List<u16>,
     pub(super) sent: Field<ByteSize>,
     pub(super) received: Field<ByteSize>,
     pub(super) connections: Field<u32>,
+    pub(super) connections_at_once: Field<u32>,
+    pub(super) connections_per_second: Field<u32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

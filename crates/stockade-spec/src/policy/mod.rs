@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostic::{Diagnostic, Source};
 pub use load::{check, check_workspace, load};
-pub use network::{NetworkLimits, NetworkPolicy};
+pub(crate) use network::{MOST_AT_ONCE, MOST_PER_SECOND};
+pub use network::{NetworkDefault, NetworkLimits, NetworkPolicy};
 pub use overrides::Overrides;
 pub use profiles::{DEFAULT_PROFILE, PROFILES, profile_text};
 pub use schema::SCHEMA;

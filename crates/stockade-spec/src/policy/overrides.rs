@@ -49,7 +49,7 @@ impl Overrides {
                 protect: None,
             },
             network: NetworkLayer {
-                allow: reader.list("--allow", &self.allow, checks::endpoint),
+                allow: reader.list("--allow", &self.allow, checks::allowed_endpoint),
                 publish: reader.list("--publish", &self.publish, checks::published_port),
                 ..NetworkLayer::default()
             },

@@ -56,7 +56,7 @@ fn filesystem(f: &mut fmt::Formatter<'_>, policy: &Policy) -> fmt::Result {
 }
 
 fn network(f: &mut fmt::Formatter<'_>, network: &NetworkPolicy) -> fmt::Result {
-    writeln!(f, "\n[network]")?;
+    writeln!(f, "\n[network]\ndefault = \"{}\"", network.default.name())?;
     list(f, "allow", &network.allow)?;
     list(f, "deny", &network.deny)?;
     list(f, "publish", &network.publish.iter().map(u16::to_string).collect::<Vec<_>>())?;
@@ -65,7 +65,9 @@ fn network(f: &mut fmt::Formatter<'_>, network: &NetworkPolicy) -> fmt::Result {
     }
     quantity(f, "sent", network.limits.sent)?;
     quantity(f, "received", network.limits.received)?;
-    number(f, "connections", network.limits.connections)
+    number(f, "connections", network.limits.connections)?;
+    number(f, "connections_at_once", network.limits.connections_at_once)?;
+    number(f, "connections_per_second", network.limits.connections_per_second)
 }
 
 fn limits(f: &mut fmt::Formatter<'_>, limits: &Limits) -> fmt::Result {

@@ -4,14 +4,12 @@
 pub const PROFILES: &[(&str, &str)] = &[
     ("default", include_str!("../../profiles/default.toml")),
     ("read-only", include_str!("../../profiles/read-only.toml")),
+    ("research", include_str!("../../profiles/research.toml")),
     ("hardened", include_str!("../../profiles/hardened.toml")),
 ];
 
 /// The profile that a policy starts from when nothing names one.
 pub const DEFAULT_PROFILE: &str = "default";
-
-/// A profile that policies may one day name, and that needs the gate and copy-on-write workspaces.
-pub(super) const PLANNED_PROFILE: &str = "research";
 
 /// The text of a profile.
 #[must_use]

@@ -10,8 +10,8 @@ mod tests {
     use serde_json::Value;
 
     use super::SCHEMA;
-    use crate::policy::PROFILES;
     use crate::policy::text::{MAX_ENTRIES, SECTIONS};
+    use crate::policy::{NetworkDefault, PROFILES};
     use crate::report::Protection;
 
     fn schema() -> Value {
@@ -57,6 +57,8 @@ mod tests {
         assert_eq!(strings(&enforcement["isolation"]["enum"]), BTreeSet::from(["landlock", "namespaces", "strongest"]));
         let workspace = &top["filesystem"]["properties"]["workspace"]["enum"];
         assert_eq!(strings(workspace), BTreeSet::from(["read-only", "write"]));
+        let defaults = NetworkDefault::ALL.iter().map(|default| default.name()).collect();
+        assert_eq!(strings(&top["network"]["properties"]["default"]["enum"]), defaults);
         assert_eq!(top["filesystem"]["properties"]["read"]["maxItems"], MAX_ENTRIES);
     }
 }

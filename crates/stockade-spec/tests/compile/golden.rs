@@ -56,6 +56,33 @@ fn furnished_home_with_rules() {
 }
 
 #[test]
+fn gate_and_sockets() {
+    let policy = policy(
+        r#"
+        [network]
+        allow = ["api.example.com", "*.example.org:443", "a.telemetry.example.org", "10.1.2.0/24:5432", "127.0.0.1:11434"]
+        deny = ["*.telemetry.example.org"]
+        publish = ["8080"]
+        limits = { sent = "50MB", received = "2GB", connections = 200 }
+        [unix]
+        allow = ["/run/postgresql/.s.PGSQL.5432"]
+        "#,
+    );
+    let mut facts = crate::gate::online();
+    let stub = "/run/systemd/resolve/stub-resolv.conf";
+    put(&mut facts, "/etc/resolv.conf", crate::hosts::link_to(&format!("..{stub}"), stub, false));
+    put(&mut facts, "/run/postgresql/.s.PGSQL.5432", PathFact::Socket);
+    check("gate_and_sockets", &policy, &request(), &facts);
+    facts.user_namespaces = Availability::Blocked(Obstacle::AppArmor);
+    check("gate_without_user_namespaces", &policy, &request(), &facts);
+}
+
+#[test]
+fn research() {
+    check("research", &policy("extends = \"research\""), &request(), &crate::gate::online());
+}
+
+#[test]
 fn root() {
     let mut facts = plain();
     (facts.uid, facts.gid) = (0, 0);

@@ -1,5 +1,6 @@
 //! Compiles policies for made-up hosts: golden plans, single rules, and properties that hold for any facts.
 
+mod gate;
 mod golden;
 mod hosts;
 mod limits;

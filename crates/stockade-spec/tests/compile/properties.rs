@@ -5,8 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use proptest::prelude::*;
 use stockade_spec::compile::survey;
 use stockade_spec::facts::{Availability, HostFacts, Obstacle, PathFact};
+use stockade_spec::plan::gate::NetworkDefault;
 use stockade_spec::plan::{BindAccess, Operation, enforcement};
-use stockade_spec::{Plan, Policy, Request, compile};
+use stockade_spec::policy::NetworkPolicy;
+use stockade_spec::{Plan, Policy, Request, Tier, compile};
 
 use crate::hosts::{HOME, furnished, plain, policy, request};
 
@@ -29,6 +31,7 @@ fn any_fact() -> impl Strategy<Value = PathFact> {
         1 => Just(PathFact::Missing),
         4 => Just(PathFact::File),
         8 => Just(PathFact::Directory),
+        1 => Just(PathFact::Socket),
         1 => Just(PathFact::Special),
         1 => Just(PathFact::Sealed),
         4 => (any_path(), proptest::option::of(any_path()), any::<bool>()).prop_map(|(text, resolved, directory)| {
@@ -70,13 +73,31 @@ fn any_facts(policy: Policy, request: Request) -> impl Strategy<Value = HostFact
         })
 }
 
+/// The network part of a policy and its sockets; most of them open nothing.
+fn any_network() -> impl Strategy<Value = (NetworkPolicy, Vec<String>)> {
+    const ALLOWED: &[&str] =
+        &["x.example", "*.x.example:22", "10.0.0.0/8:1-9", "0.0.0.0/0", "::/0", "[fd00::1]:7", "127.0.0.1:9"];
+    const SOCKETS: &[&str] = &["/run/a/s", "~/s", "/etc/s", "/home/ada/work/engine/s", "/var/run/s"];
+    let some = |likely: &'static [&'static str], most| {
+        proptest::collection::vec(prop::sample::select(likely).prop_map(str::to_owned), 0..most)
+    };
+    let default = prop::sample::select(NetworkDefault::ALL);
+    let rules = (some(ALLOWED, 4), some(ALLOWED, 2), default, proptest::collection::vec(any::<u16>(), 0..2));
+    let sockets = prop_oneof![3 => Just(Vec::new()), 1 => some(SOCKETS, 2)];
+    let open = (rules, sockets).prop_map(|((allow, deny, default, publish), unix)| {
+        (NetworkPolicy { allow, deny, default, publish, ..NetworkPolicy::default() }, unix)
+    });
+    prop_oneof![3 => Just(<_>::default()), 1 => open]
+}
+
 fn any_policy() -> impl Strategy<Value = Policy> {
     const PATHS: &[&str] = &["/srv/data", "~/notes", "src/x", "/data", "~/.cargo/bin"];
     const DENIED: &[&str] = &["/srv/data/x", "~/notes", "src/", "**/.env", "~/.cargo/*", "/data"];
     let paths = |likely, most| proptest::collection::vec(any_rule(likely), 0..most);
-    (paths(PATHS, 2), paths(PATHS, 2), paths(DENIED, 4), prop::bool::weighted(0.8)).prop_map(
-        |(read, write, deny, accept)| {
+    (paths(PATHS, 2), paths(PATHS, 2), paths(DENIED, 4), any_network(), prop::bool::weighted(0.8)).prop_map(
+        |(read, write, deny, (network, unix), accept)| {
             let mut policy = policy("");
+            (policy.network, policy.unix) = (network, unix);
             policy.filesystem.read = read;
             policy.filesystem.write = write;
             policy.filesystem.deny = deny;
@@ -147,6 +168,18 @@ proptest! {
     }
 
     #[test]
+    fn the_gate_is_open_just_where_the_policy_opens_it((policy, request, facts) in any_input()) {
+        let Ok(plan) = compile(&policy, &request, &facts) else { return Ok(()) };
+        let count = |wanted: fn(&Operation) -> bool| plan.steps.iter().filter(|step| wanted(&step.operation)).count();
+        let opens = usize::from(policy.network.opens_anything());
+        prop_assert_eq!(count(|operation| matches!(operation, Operation::Gate { .. })), opens);
+        prop_assert_eq!(count(|operation| matches!(operation, Operation::GateRoutes { .. })), opens);
+        let sockets = count(|operation| matches!(operation, Operation::Socket { .. }));
+        prop_assert!(sockets <= policy.unix.len() && (sockets > 0 || policy.unix.is_empty()));
+        prop_assert!(opens + sockets == 0 || plan.tier == Tier::Namespaces);
+    }
+
+    #[test]
     fn every_deny_rule_is_in_the_plan(rules in proptest::collection::vec("[a-z*?.]{1,8}(/[a-z*.]{1,5}){0,3}", 1..5)) {
         let mut policy = policy("");
         policy.filesystem.deny.clone_from(&rules);
@@ -168,10 +201,15 @@ fn enough_of_the_made_up_inputs_compile() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let compiled = (0..200).filter(|_| {
+    let mut compiled = 0;
+    let mut open = 0;
+    for _ in 0..200 {
         let (policy, request, facts) = any_input().new_tree(&mut runner).expect("an input").current();
-        compile(&policy, &request, &facts).is_ok()
-    });
-    let compiled = compiled.count();
+        if compile(&policy, &request, &facts).is_ok() {
+            compiled += 1;
+            open += usize::from(policy.network.opens_anything());
+        }
+    }
+    assert!(open > 0, "no plan of {compiled} has a gate");
     assert!(compiled >= 20, "the properties say little: {compiled} of 200 compile");
 }

@@ -1,4 +1,4 @@
-//! The policy's file, environment and network rules.
+//! The policy's file and environment rules.
 
 use std::path::Path;
 
@@ -167,20 +167,6 @@ fn requests_that_make_no_sense_are_refused() {
         change(&mut request);
         let error = compile(&policy(""), &request, &plain()).expect_err(word).to_string();
         assert!(error.contains(word), "{error}");
-    }
-}
-
-#[test]
-fn network_rules_need_the_gate() {
-    for text in [
-        "[network]\nallow = [\"api.example.com\"]",
-        "[network]\npublish = [\"8080\"]",
-        "[network]\nlimits = { sent = \"50MB\" }",
-        "[unix]\nallow = [\"/run/postgresql/.s.PGSQL.5432\"]",
-    ] {
-        let error = refusal(text, &plain());
-        assert!(matches!(error, CompileError::Rule { problem: RuleProblem::NeedsGate, .. }), "{text}: {error}");
-        assert!(error.to_string().contains("network gate"), "{error}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::{Fault, quoted};
+use crate::policy::network::{MOST_AT_ONCE, MOST_PER_SECOND};
 use crate::policy::print::Processors;
 use crate::units::{ByteSize, Span};
 
@@ -42,6 +43,15 @@ pub(in crate::policy) fn received(value: ByteSize) -> Result<ByteSize, Fault> {
 
 pub(in crate::policy) fn connections(value: u32) -> Result<u32, Fault> {
     within(value, "connections", 1, 1_000_000_000)
+}
+
+/// The most is what one process has descriptors for, two and more for each connection.
+pub(in crate::policy) fn connections_at_once(value: u32) -> Result<u32, Fault> {
+    within(value, "connections_at_once", 1, MOST_AT_ONCE)
+}
+
+pub(in crate::policy) fn connections_per_second(value: u32) -> Result<u32, Fault> {
+    within(value, "connections_per_second", 1, MOST_PER_SECOND)
 }
 
 /// The least is the command and one child; the most is the kernel's `PID_MAX_LIMIT` (`include/linux/threads.h`).

@@ -23,7 +23,10 @@ pub enum EndpointError {
     UserInfo,
     /// A name in another script.
     #[error("the endpoint rule holds characters that are not ASCII")]
-    NotAscii,
+    NotAscii {
+        /// The rule in ASCII, where it can be told.
+        meant: Option<String>,
+    },
     /// A character that no host has.
     #[error("the endpoint rule holds `{0}`, which no host name or address does")]
     Character(char),
@@ -71,7 +74,7 @@ pub enum EndpointError {
     /// `*` in any other place than as the whole first label.
     #[error("`*` stands only for whole labels at the start: `*.example.org`")]
     Wildcard,
-    /// `*`, or `*.com`.
+    /// `*`, or where it would allow, `*.com` or another suffix under which anybody can register names.
     #[error("`{0}` is too broad: it covers names of unrelated owners")]
     TooBroad(String),
 }
@@ -85,7 +88,8 @@ impl EndpointError {
                 "write the host, and the port where it is not 80 or 443: `api.example.com` or `git.example.com:22`"
                     .into()
             }
-            Self::NotAscii => "write the ASCII form of the name, whose labels start with `xn--`".into(),
+            Self::NotAscii { meant: Some(meant) } => format!("write the name's ASCII form: `{meant}`"),
+            Self::NotAscii { meant: None } => "write the ASCII form of the name, whose labels start with `xn--`".into(),
             Self::Port(_) => "ports are 1 to 65535, in decimal: `:8443`, or `:8000-8100` for a range".into(),
             Self::EmptyRange(first, last) => format!("write `{last}-{first}`"),
             Self::Label(_) | Self::NameTooLong(_) => {
@@ -97,8 +101,13 @@ impl EndpointError {
             Self::Mapped(_) => "write the IPv4 address itself".into(),
             Self::Unspecified(_) => "name an address; `0.0.0.0/0` and `::/0` are every address".into(),
             Self::HostBits { meant, .. } => format!("write `{meant}`"),
-            Self::Wildcard | Self::TooBroad(_) => {
+            Self::Wildcard => {
                 "name at least two labels after the `*`: `*.example.org` covers its subdomains, not itself".into()
+            }
+            Self::TooBroad(_) => {
+                "name the domain of one owner after the `*`: `*.example.org` covers its subdomains, not itself; \
+                 `default = \"public\"` opens every public endpoint"
+                    .into()
             }
             _ => {
                 "a rule is a name, `*.suffix`, an address or a network, each with an optional port: `api.example.com`, \

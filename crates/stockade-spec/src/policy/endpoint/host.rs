@@ -4,12 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::name::{HostName, is_numeric};
 use super::{EndpointError, HostRule};
-
-/// Longest host name, in bytes (RFC 1035, section 2.3.4, less the root's dot and length).
-const MAX_NAME: usize = 253;
-/// Longest label, in bytes.
-const MAX_LABEL: usize = 63;
 
 pub(super) fn parse(text: &str) -> Result<HostRule, EndpointError> {
     if let Some((address, prefix)) = text.split_once('/') {
@@ -32,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<HostRule, EndpointError> {
             Ok(HostRule::Address(address))
         };
     }
-    name(text).map(HostRule::Name)
+    text.parse().map(|name: HostName| HostRule::Name(name.to_string()))
 }
 
 fn below(suffix: &str, whole: &str) -> Result<HostRule, EndpointError> {
@@ -42,18 +38,7 @@ fn below(suffix: &str, whole: &str) -> Result<HostRule, EndpointError> {
     if is_numeric(suffix) {
         return Err(EndpointError::Numeric(whole.to_owned()));
     }
-    let suffix = name(suffix)?;
-    if suffix.contains('.') { Ok(HostRule::Below(suffix)) } else { Err(EndpointError::TooBroad(whole.to_owned())) }
-}
-
-/// Whether some reader would take the text for an IPv4 address: its last label is a decimal, octal or hexadecimal number
-/// (URL Standard, "ends in a number checker").
-fn is_numeric(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
-    let last = text.rsplit('.').next().unwrap_or(text);
-    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
-    let digits = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
-    digits || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    Ok(HostRule::Below(suffix.parse::<HostName>()?.to_string()))
 }
 
 fn address(text: &str) -> Result<IpAddr, EndpointError> {
@@ -87,21 +72,4 @@ fn network(text: &str, prefix: &str, whole: &str) -> Result<HostRule, EndpointEr
         true => Ok(HostRule::Address(address)),
         false => Ok(HostRule::Network(network)),
     }
-}
-
-fn name(text: &str) -> Result<String, EndpointError> {
-    if text.len() > MAX_NAME {
-        return Err(EndpointError::NameTooLong(text.len()));
-    }
-    match text.split('.').find(|label| !is_label(label)) {
-        Some(label) => Err(EndpointError::Label(label.to_owned())),
-        None => Ok(text.to_ascii_lowercase()),
-    }
-}
-
-fn is_label(label: &str) -> bool {
-    (1..=MAX_LABEL).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }

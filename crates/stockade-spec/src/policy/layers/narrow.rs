@@ -2,10 +2,10 @@
 
 use super::trusted::{add, add_text};
 use crate::policy::diagnostic::{Fault, quoted};
-use crate::policy::endpoint::EndpointRule;
+use crate::policy::endpoint::{EndpointRule, HostRule};
 use crate::policy::layer::{EnvironmentLayer, Field, FilesystemLayer, Layer, LimitsLayer, List, NetworkLayer};
 use crate::policy::text::Problems;
-use crate::policy::{FilesystemPolicy, Limits, NetworkPolicy, Policy, WorkspaceAccess};
+use crate::policy::{FilesystemPolicy, Limits, NetworkDefault, NetworkPolicy, Policy, WorkspaceAccess};
 use crate::tier::Tier;
 
 /// Narrows `policy` by the workspace's layer, and reports everything in it that would widen.
@@ -61,15 +61,28 @@ fn narrow_files(policy: &mut FilesystemPolicy, layer: FilesystemLayer, problems:
 
 fn narrow_network(policy: &mut NetworkPolicy, layer: NetworkLayer, problems: &mut Problems<'_>) {
     let outer: Vec<EndpointRule> = policy.allow.iter().filter_map(|rule| rule.parse().ok()).collect();
+    // A name is reached through public addresses only, whatever rule names it; an address that is named may be any.
+    let every_name = policy.default == NetworkDefault::Public;
+    let is_name = |rule: &EndpointRule| matches!(rule.host, HostRule::Name(_) | HostRule::Below(_));
     take_text(&mut policy.allow, layer.allow, problems, "allow connecting to", "--allow", |inner| {
-        outer.iter().any(|rule| rule.covers(inner))
+        every_name && is_name(inner) || outer.iter().any(|rule| rule.covers(inner))
     });
+    if let Some(wanted) = layer.default {
+        if wanted.value > policy.default {
+            let what = format!("set `default` to `{}`", wanted.value.name());
+            problems.report(wanted.span, widening(&what, "`[network]` of your own policy, or --allow"));
+        } else {
+            policy.default = wanted.value;
+        }
+    }
     add_text(&mut policy.deny, layer.deny);
     let published = policy.publish.clone();
     take(&mut policy.publish, layer.publish, problems, "publish", "--publish", |port| published.contains(port));
     smaller(&mut policy.limits.sent, layer.sent);
     smaller(&mut policy.limits.received, layer.received);
     smaller(&mut policy.limits.connections, layer.connections);
+    smaller(&mut policy.limits.connections_at_once, layer.connections_at_once);
+    smaller(&mut policy.limits.connections_per_second, layer.connections_per_second);
 }
 
 fn narrow_limits(policy: &mut Limits, layer: LimitsLayer) {

@@ -7,7 +7,7 @@ use proptest::sample::{Index, subsequence};
 
 use crate::Tier;
 use crate::policy::endpoint::{EndpointRule, HostRule};
-use crate::policy::{Overrides, Policy, Source, WorkspaceAccess, load};
+use crate::policy::{NetworkDefault, Overrides, Policy, Source, WorkspaceAccess, load};
 
 const fn source(text: &str) -> Source<'_> {
     Source { name: "p.toml", text }
@@ -33,9 +33,20 @@ const KEYS: &[(&str, &str, &[&str])] = &[
             "['10.1.2.3:80', 'fd00::/8']",
         ],
     ),
+    ("network", "default", &["'deny'", "'ask'", "'public'"]),
     ("network", "deny", &["[]", "['a.x.org']", "['10.1.0.0/16']"]),
     ("network", "publish", &["[]", "[80]", "['8080', 80]"]),
-    ("network", "limits", &["{}", "{ sent = '1kB' }", "{ sent = 1, connections = 7 }", "{ received = '3GiB' }"]),
+    (
+        "network",
+        "limits",
+        &[
+            "{}",
+            "{ sent = '1kB' }",
+            "{ sent = 1, connections = 7 }",
+            "{ received = '3GiB', connections_at_once = 9 }",
+            "{ connections_per_second = 3 }",
+        ],
+    ),
     ("unix", "allow", &["[]", "['/run/a']", "['/run/a', '~/s']"]),
     ("limits", "memory", &["'5MiB'", "'64GB'", "4194305"]),
     ("limits", "cpus", &["1", "0.5", "1.125", "64"]),
@@ -53,7 +64,7 @@ const KEYS: &[(&str, &str, &[&str])] = &[
 
 /// A layer's text: some of the keys, each with one of its values.
 fn layer(most: usize, profile: bool) -> impl Strategy<Value = String> {
-    let start = if profile { vec!["", "extends = 'hardened'\n", "extends = 'read-only'\n"] } else { vec![""] };
+    let start = if profile { vec!["", "extends = 'hardened'\n", "extends = 'research'\n"] } else { vec![""] };
     let keys = subsequence((0..KEYS.len()).collect::<Vec<_>>(), 0..=most);
     (proptest::sample::select(start), keys, proptest::collection::vec(any::<Index>(), KEYS.len())).prop_map(
         |(start, keys, picks)| {
@@ -80,8 +91,13 @@ fn bounded<T: Ord>(inner: Option<T>, outer: Option<T>) -> bool {
     outer.is_none_or(|outer| inner.is_some_and(|inner| inner <= outer))
 }
 
-/// Whether the policy's allow list reaches a host at a port, said another way than the merge says it.
+/// Whether the policy lets a host be reached at a port without a question, said another way than the merge says it. Where
+/// public addresses are open, so is every name; no address is public that stands in [`HOSTS`].
 fn reaches(policy: &Policy, host: &str, port: u16) -> bool {
+    let is_address = host.parse::<IpAddr>().is_ok();
+    if policy.network.default == NetworkDefault::Public && !is_address {
+        return true;
+    }
     policy.network.allow.iter().any(|text| {
         let rule: EndpointRule = text.parse().expect("canonical");
         let hit = match &rule.host {
@@ -117,11 +133,14 @@ fn widened(inner: &Policy, outer: &Policy) -> Option<&'static str> {
         ("deny", subset(&o.deny, &i.deny)),
         ("protect", subset(&o.protect, &i.protect)),
         ("network.allow", reach),
+        ("network.default", inet.default <= onet.default),
         ("network.deny", subset(&onet.deny, &inet.deny)),
         ("publish", subset(&inet.publish, &onet.publish)),
         ("sent", bounded(inet.limits.sent, onet.limits.sent)),
         ("received", bounded(inet.limits.received, onet.limits.received)),
         ("connections", bounded(inet.limits.connections, onet.limits.connections)),
+        ("connections_at_once", bounded(inet.limits.connections_at_once, onet.limits.connections_at_once)),
+        ("connections_per_second", bounded(inet.limits.connections_per_second, onet.limits.connections_per_second)),
         ("unix", subset(&inner.unix, &outer.unix)),
         ("memory", bounded(il.memory, ol.memory)),
         ("cpus", bounded(il.milli_cpus, ol.milli_cpus)),

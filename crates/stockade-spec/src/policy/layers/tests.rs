@@ -1,5 +1,5 @@
 use crate::Tier;
-use crate::policy::{Diagnostic, Overrides, Policy, Source, WorkspaceAccess, load};
+use crate::policy::{Diagnostic, NetworkDefault, Overrides, Policy, Source, WorkspaceAccess, load};
 
 fn source(text: &str) -> Source<'_> {
     Source { name: "p.toml", text }
@@ -62,7 +62,7 @@ fn options_are_the_strongest_layer_and_checked_like_text() {
     assert_eq!((policy.unix, policy.accept_degraded), (vec!["/run/x".to_owned()], vec!["caches".to_owned()]));
 
     let overrides = Overrides {
-        profile: Some("research".into()),
+        profile: Some("reserch".into()),
         write: vec!["../x".into()],
         allow: vec!["http://x".into()],
         publish: vec!["x".into()],
@@ -81,7 +81,7 @@ fn options_are_the_strongest_layer_and_checked_like_text() {
         places,
         [
             ("p.toml", "nonsense = 1", 1),
-            ("--profile", "research", 0),
+            ("--profile", "reserch", 0),
             ("--write", "../x", 0),
             ("--allow", "http://x", 0),
             ("--publish", "x", 0),
@@ -99,7 +99,8 @@ const OUTER: &str = r#"
     [network]
     allow = ["*.example.org", "10.0.0.0/8:5432"]
     publish = [8080]
-    limits = { sent = "1MB" }
+    default = "ask"
+    limits = { sent = "1MB", connections_at_once = 10 }
     [unix]
     allow = ["/run/x"]
     [limits]
@@ -123,9 +124,10 @@ fn a_workspace_file_takes_away() {
         write = []
         deny = [".env"]
         [network]
+        default = "deny"
         allow = ["a.example.org:443", "10.1.0.0/16:5432"]
         publish = []
-        limits = { sent = "2MB", received = "1MB" }
+        limits = { sent = "2MB", received = "1MB", connections_at_once = 11, connections_per_second = 12 }
         [unix]
         allow = []
         [limits]
@@ -146,6 +148,9 @@ fn a_workspace_file_takes_away() {
     assert_eq!(policy.filesystem.deny, [".env"]);
     assert_eq!(policy.network.allow, ["a.example.org:443", "10.1.0.0/16:5432"]);
     assert!(policy.network.publish.is_empty() && policy.unix.is_empty());
+    assert_eq!(policy.network.default, NetworkDefault::Deny);
+    let rates = (policy.network.limits.connections_at_once, policy.network.limits.connections_per_second);
+    assert_eq!(rates, (Some(10), Some(12)));
     let sizes = [policy.network.limits.sent, policy.network.limits.received, policy.limits.memory];
     assert_eq!(sizes.map(|size| size.map(|size| size.0)), [Some(1_000_000), Some(1_000_000), Some(2 << 30)]);
     assert_eq!(policy.limits.milli_cpus, Some(1_000));
@@ -169,6 +174,10 @@ fn a_workspace_file_that_widens_is_refused_at_its_place() {
         (OUTER, "[network]\nallow = ['example.org']", "'example.org'"),
         (OUTER, "[network]\nallow = ['a.example.org:22']", "'a.example.org:22'"),
         (OUTER, "[network]\nallow = ['0.0.0.0/0:5432']", "'0.0.0.0/0:5432'"),
+        (OUTER, "[network]\ndefault = 'public'", "'public'"),
+        ("", "[network]\ndefault = 'ask'", "'ask'"),
+        // Public endpoints are open, which these are not.
+        ("extends = 'research'", "[network]\nallow = ['10.0.0.1']", "'10.0.0.1'"),
         (OUTER, "[network]\npublish = [8080, 81]", "81"),
         (OUTER, "[unix]\nallow = ['/run/y']", "'/run/y'"),
         // A pattern passes no name that looks like a secret's; the name written out would.
@@ -187,4 +196,12 @@ fn a_workspace_file_that_widens_is_refused_at_its_place() {
             crate::policy::check_workspace(&merged(&[outer]), Source { name: ".stockade.toml", text: workspace });
         assert_eq!(direct, wrong);
     }
+}
+
+#[test]
+fn a_workspace_file_can_name_the_few_that_it_needs_where_all_are_open() {
+    let policy =
+        narrowed("extends = 'research'", "[network]\ndefault = 'deny'\nallow = ['a.example.org:22', '*.x.org']")
+            .unwrap_or_else(|wrong| panic!("{}", wrong[0]));
+    assert_eq!((policy.network.default, policy.network.allow.len()), (NetworkDefault::Deny, 2));
 }

@@ -24,10 +24,13 @@ pub(in crate::policy) fn merge(policy: &mut Policy, layer: Layer) {
 fn merge_network(policy: &mut NetworkPolicy, layer: NetworkLayer) {
     add_text(&mut policy.allow, layer.allow);
     add_text(&mut policy.deny, layer.deny);
+    replace(&mut policy.default, layer.default);
     add(&mut policy.publish, layer.publish);
     override_with(&mut policy.limits.sent, layer.sent);
     override_with(&mut policy.limits.received, layer.received);
     override_with(&mut policy.limits.connections, layer.connections);
+    override_with(&mut policy.limits.connections_at_once, layer.connections_at_once);
+    override_with(&mut policy.limits.connections_per_second, layer.connections_per_second);
 }
 
 fn merge_limits(policy: &mut Limits, layer: LimitsLayer) {

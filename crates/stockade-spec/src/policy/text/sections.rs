@@ -18,8 +18,8 @@ const VERSION: u64 = 1;
 pub(in crate::policy) const SECTIONS: &[(&str, &[&str])] = &[
     ("", &["version", "extends", "filesystem", "network", "unix", "limits", "environment", "kernel", "enforcement"]),
     ("filesystem", &["workspace", "read", "write", "deny", "protect"]),
-    ("network", &["allow", "deny", "publish", "limits"]),
-    ("network.limits", &["sent", "received", "connections"]),
+    ("network", &["default", "allow", "deny", "publish", "limits"]),
+    ("network.limits", &["sent", "received", "connections", "connections_at_once", "connections_per_second"]),
     ("unix", &["allow"]),
     ("limits", &["memory", "cpus", "processes", "files", "disk", "time", "output"]),
     ("environment", &["pass", "set"]),
@@ -101,13 +101,18 @@ fn workspace_access(name: &str) -> Result<WorkspaceAccess, Fault> {
 
 fn network(layer: &mut NetworkLayer, key: &Key<'_>, value: &Value<'_>, problems: &mut Problems<'_>) {
     match key.get_ref().as_ref() {
-        "allow" => layer.allow = list(value, problems, text(checks::endpoint)),
+        "default" => layer.default = field(value, problems, text(checks::network_default)),
+        "allow" => layer.allow = list(value, problems, text(checks::allowed_endpoint)),
         "deny" => layer.deny = list(value, problems, text(checks::endpoint)),
         "publish" => layer.publish = list(value, problems, port),
         "limits" => each(value, problems, |key, value, p| match key.get_ref().as_ref() {
             "sent" => layer.sent = field(value, p, size(checks::sent)),
             "received" => layer.received = field(value, p, size(checks::received)),
             "connections" => layer.connections = field(value, p, count(checks::connections)),
+            "connections_at_once" => layer.connections_at_once = field(value, p, count(checks::connections_at_once)),
+            "connections_per_second" => {
+                layer.connections_per_second = field(value, p, count(checks::connections_per_second));
+            }
             _ => unknown("network.limits", key, p),
         }),
         _ => unknown("network", key, problems),

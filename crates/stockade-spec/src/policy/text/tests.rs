@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{Overrides, PROFILES, Policy, load};
+use crate::policy::{NetworkDefault, Overrides, PROFILES, Policy, load};
 
 fn policy(text: &str) -> Policy {
     load(&[Source { name: "p.toml", text }], None, &Overrides::default())
@@ -24,9 +24,10 @@ fn a_whole_policy_is_read() {
         protect = ["deploy/hooks/**"]
         [network]
         allow = ["API.example.com", "*.example.org:443", "10.1.2.0/24:5432"]
-        deny = ["telemetry.example.com"]
+        deny = ["telemetry.example.com", "*.zip"]
+        default = "ask"
         publish = ["8080", 9090]
-        limits = { sent = "50MB", received = "2GB", connections = 200 }
+        limits = { sent = "50MB", received = "2GB", connections = 200, connections_per_second = 7 }
         [unix]
         allow = ["/run/postgresql/.s.PGSQL.5432"]
         [limits]
@@ -52,6 +53,10 @@ fn a_whole_policy_is_read() {
     assert_eq!(policy.network.allow, ["api.example.com", "*.example.org:443", "10.1.2.0/24:5432"]);
     assert_eq!(policy.network.publish, [8080, 9090]);
     assert_eq!(policy.network.limits.connections, Some(200));
+    assert_eq!((policy.network.default, policy.network.deny.len()), (NetworkDefault::Ask, 2));
+    assert_eq!(policy.network.limits.connections_per_second, Some(7));
+    // What a layer does not say stays the profile's.
+    assert_eq!(policy.network.limits.connections_at_once, Some(1024));
     assert_eq!(policy.limits.milli_cpus, Some(500));
     assert_eq!(policy.limits.disk.map(|size| size.0), Some(0x1000_0000));
     assert_eq!(policy.limits.time.map(|span| span.milliseconds), Some(600_000));
@@ -69,7 +74,7 @@ fn every_mistake_has_its_message_place_and_hint() {
         ("versoin = 1", "no key `versoin`", "versoin", "did you mean `version`"),
         ("version = 2", "does not know version `2`", "2", "version = 1"),
         ("version = \"1\"", "whole number", "\"1\"", "version = 1"),
-        ("extends = \"research\"", "not in this version", "\"research\"", "`hardened`"),
+        ("extends = \"reserch\"", "no profile `reserch`", "\"reserch\"", "did you mean `research`"),
         ("extends = \"Default\"", "no profile `Default`", "\"Default\"", "did you mean `default`"),
         ("read = []", "a policy has no key `read`", "read", "belongs to `[filesystem]`"),
         ("[limits]\nfilesystem = 1", "`[limits]` has no key", "filesystem", "top of the file"),
@@ -93,7 +98,20 @@ fn every_mistake_has_its_message_place_and_hint() {
         ("[filesystem]\nprotect = [\"/etc\"]", "not below the workspace", "\"/etc\"", "from there"),
         ("[filesystem]\nworkspace = \"rw\"", "`rw`", "\"rw\"", "read-only"),
         ("[network]\nallow = [\"https://x.org\"]", "scheme", "\"https://x.org\"", "write the host"),
-        ("[network]\nallow = [\"*.com\"]", "too broad", "\"*.com\"", "two labels"),
+        ("[network]\nallow = [\"*.com\"]", "too broad", "\"*.com\"", "one owner"),
+        ("[network]\nallow = [\"*.co.uk:22\"]", "too broad", "\"*.co.uk:22\"", "one owner"),
+        ("[network]\ndeny = [\"*\"]", "too broad", "\"*\"", "one owner"),
+        (
+            "[network]\nallow = [\"*.b\u{fc}cher.example:443\"]",
+            "not ASCII",
+            "\"*.bücher.example:443\"",
+            "`*.xn--bcher-kva.example:443`",
+        ),
+        ("[network]\nallow = [\"a。example\"]", "not ASCII", "\"a。example\"", "start with `xn--`"),
+        ("[network]\ndefault = \"allow\"", "`allow` says nothing", "\"allow\"", "`\"public\"`"),
+        ("[network]\ndefault = true", "expected text", "true", "…"),
+        ("[network.limits]\nconnections_at_once = 0", "too little", "0", "the least is 1"),
+        ("[network.limits]\nconnections_per_second = 9999999", "too much", "9999999", "the most is 1000000"),
         ("[network]\npublish = [70000]", "`70000` is not a port", "70000", "65535"),
         ("[network]\npublish = [\"0\"]", "`0` is not a port", "\"0\"", "65535"),
         ("[network.limits]\nsend = 1", "`[network.limits]` has no key", "send", "did you mean `sent`"),
@@ -171,7 +189,11 @@ fn profiles_hold_what_they_promise() {
         assert_eq!(mistakes(text), [], "{name}");
         let policy = policy(&format!("extends = \"{name}\""));
         assert_eq!(policy.profile, *name);
-        assert!(!policy.network.opens_anything() && policy.unix.is_empty() && !policy.kernel.nested_namespaces);
+        assert_eq!(policy.network.opens_anything(), *name == "research");
+        assert!(policy.network.allow.is_empty() && policy.network.publish.is_empty());
+        assert!(policy.unix.is_empty() && !policy.kernel.nested_namespaces);
+        let bounds = &policy.network.limits;
+        assert!(bounds.connections_at_once.is_some() && bounds.connections_per_second.is_some());
         assert!(policy.filesystem.read.is_empty() && policy.filesystem.write.is_empty());
         let limits = &policy.limits;
         assert!(limits.memory.is_some() && limits.processes.is_some() && limits.files.is_some());

@@ -1,0 +1,170 @@
+//! Deciding about a connection before the kernel makes it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::asks::Answer;
+use super::shared::{NewDoor, Shared};
+use crate::event::{Denial, Limit, Process, Reason};
+use crate::flow::doors::{Door, Pass};
+use crate::rules::{Host, Verdict};
+
+/// Whether the kernel may go on with a `connect(2)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may. Nothing depends on the program having left the address as it was: where the gate does not listen, the kernel
+    /// refuses.
+    Continue,
+    /// It must fail. The denial is for whoever asked to tell: no event says it again.
+    Refuse {
+        /// The error number for the program: `EACCES`, or `ENETDOWN` when the gate has ended.
+        errno: i32,
+        /// Why.
+        denial: Box<Denial>,
+    },
+}
+
+impl Shared {
+    /// [`Gate::try_admit`](super::Gate::try_admit).
+    pub(super) fn try_admit(&self, to: SocketAddr, process: Option<Process>) -> Option<Admission> {
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        if self.stays_inside(to) {
+            return Some(Admission::Continue);
+        }
+        let now = Instant::now();
+        let outcome = if self.has_ended() {
+            Err(Refusal::of(Reason::Failed))
+        } else if let Err(limit) = self.traffic.may_open(now) {
+            Err(Refusal::of(Reason::Limit(limit)))
+        } else if let Some(door) = self.doors.at(&to).filter(|door| door.is_open()) {
+            door.expect(Pass::Always, process.clone(), now);
+            Ok(true)
+        } else {
+            self.decide(to, process.clone(), now)
+        };
+        match outcome {
+            Ok(true) => Some(Admission::Continue),
+            Ok(false) => None,
+            Err(refusal) => Some(self.refuse(to, process, refusal)),
+        }
+    }
+
+    /// Waits, but not for long, for the answer to the question that [`Self::try_admit`] has left open.
+    pub(super) fn wait_for_answer(&self, to: SocketAddr) {
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        if let Some(host) = self.host_at(to) {
+            self.asks.wait(&host, to.port());
+        }
+    }
+
+    /// Whether an address never leads out: the sandbox's own loopback, unless a rule names it, and the name server. Doors are
+    /// made only at addresses that stand for a name, so that nothing but the name server can listen at port 53 of the others.
+    fn stays_inside(&self, to: SocketAddr) -> bool {
+        let ip = to.ip();
+        let names = self.names();
+        if names.is_fake(ip) {
+            return to.port() == 53 && names.name_of(ip).is_none();
+        }
+        drop(names);
+        (ip.is_loopback() || ip.is_unspecified()) && !self.rules.names_address(ip, to.port())
+    }
+
+    /// The host that an address inside stands for; `None` for an address of the fake range that stands for no name.
+    fn host_at(&self, to: SocketAddr) -> Option<Host> {
+        let names = self.names();
+        if names.is_fake(to.ip()) {
+            return names.name_of(to.ip()).cloned().map(Host::Name);
+        }
+        Some(Host::Address(to.ip()))
+    }
+
+    /// Decides by the rules, and makes the door. False where somebody is being asked.
+    fn decide(&self, to: SocketAddr, process: Option<Process>, now: Instant) -> Result<bool, Refusal> {
+        let host = self.host_at(to).ok_or_else(|| Refusal::of(Reason::NoSuchAddress))?;
+        let (rule, pass) = match self.rules.decide(&host, to.port()) {
+            Verdict::Allowed { rule } => (rule, Pass::Always),
+            Verdict::Denied { rule: None } => return Err(Refusal::of(Reason::NotAllowed)),
+            Verdict::Denied { rule } => return Err(Refusal { reason: Reason::Denied, rule }),
+            Verdict::Ask => match self.asks.answer(&host, to.port(), process.clone()) {
+                Answer::Allowed(Pass::Once) => ("allowed once".to_owned(), Pass::Once),
+                Answer::Allowed(Pass::Always) => ("allowed for this run".to_owned(), Pass::Always),
+                Answer::Declined => return Err(Refusal::of(Reason::Declined)),
+                Answer::Waiting => return Ok(false),
+            },
+        };
+        let is_own_loopback = to.ip().is_loopback() && matches!(host, Host::Address(_));
+        let door = match self.doors.at(&to) {
+            Some(door) => door,
+            None => match self.make_door(to, host, rule, now) {
+                // A program's own server is there, which comes first on its own loopback.
+                Err(Refusal { reason: Reason::Unserved(_), .. }) if is_own_loopback => return Ok(true),
+                made => made?,
+            },
+        };
+        door.expect(pass, process, now);
+        Ok(true)
+    }
+
+    /// Makes a socket inside that listens, and has the gate's thread serve it.
+    fn make_door(&self, at: SocketAddr, host: Host, rule: String, now: Instant) -> Result<Arc<Door>, Refusal> {
+        if !self.doors.make_room(now) {
+            return Err(Refusal::of(Reason::Limit(Limit::Endpoints)));
+        }
+        let socket = self.inside().listen(at).map_err(|error| Refusal::of(Reason::Unserved(why(&error))))?;
+        let door = Arc::new(Door::new(at, host, rule));
+        let closed = self.doors.add(&door);
+        if self.serve(NewDoor { door: Arc::clone(&door), socket, closed }) {
+            return Ok(door);
+        }
+        self.doors.remove(&at);
+        Err(Refusal::of(if self.has_ended() { Reason::Failed } else { Reason::Limit(Limit::Endpoints) }))
+    }
+
+    fn refuse(&self, to: SocketAddr, process: Option<Process>, refusal: Refusal) -> Admission {
+        let host = self.host_at(to).unwrap_or_else(|| Host::Address(to.ip()));
+        let asks_for_rule = matches!(refusal.reason, Reason::NotAllowed | Reason::Declined);
+        let errno = if refusal.reason == Reason::Failed { Errno::NETDOWN } else { Errno::ACCESS };
+        let denial = Denial {
+            suggestion: asks_for_rule.then(|| suggestion(&host, to.port())),
+            host: host.to_string(),
+            port: Some(to.port()),
+            reason: refusal.reason,
+            rule: refusal.rule,
+            process,
+        };
+        Admission::Refuse { errno: errno.raw_os_error(), denial: Box::new(denial) }
+    }
+}
+
+struct Refusal {
+    reason: Reason,
+    rule: Option<String>,
+}
+
+impl Refusal {
+    const fn of(reason: Reason) -> Self {
+        Self { reason, rule: None }
+    }
+}
+
+/// The option that would allow an endpoint.
+pub(crate) fn suggestion(host: &Host, port: u16) -> String {
+    match host {
+        Host::Address(std::net::IpAddr::V6(address)) => format!("--allow [{address}]:{port}"),
+        _ => format!("--allow {host}:{port}"),
+    }
+}
+
+/// Why the gate could not listen inside.
+fn why(error: &io::Error) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => {
+            "a server inside holds the port on all addresses; have it listen on 127.0.0.1 only".to_owned()
+        }
+        _ => format!("listening inside failed: {error}"),
+    }
+}

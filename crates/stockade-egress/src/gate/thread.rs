@@ -1,0 +1,217 @@
+//! The gate's thread.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::net::{SocketType, sockopt};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::error::GateError;
+use super::shared::{NewDoor, Setup, Shared};
+use crate::event::{Denial, Event, Limit, Reason};
+use crate::flow;
+use crate::resolver::{self, Tally, serve};
+
+/// Threads for what blocks: lookups, and one for sockets inside.
+const BLOCKING_THREADS: usize = crate::dial::LOOKUPS_AT_ONCE + 1;
+
+/// How long such a thread is kept without work.
+const KEEP_THREAD: Duration = Duration::from_secs(5);
+
+/// Connections that wait to be accepted at one door. The kernel drops what does not fit, and a program that connects tries again
+/// only after a second.
+const BACKLOG: i32 = 1024;
+
+/// Starts the thread with everything that can fail already done.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    setup: Setup,
+    stop: oneshot::Receiver<()>,
+) -> Result<JoinHandle<()>, GateError> {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(KEEP_THREAD)
+        .build()
+        .map_err(GateError::Runtime)?;
+    let (tasks, new_doors) = prepare(&runtime, &shared, setup)?;
+    let body = move || {
+        let ending = Ending { shared: Arc::clone(&shared) };
+        let outcome = runtime.block_on(serve_until(&shared, tasks, new_doors, stop));
+        shared.end(outcome.err());
+        // What is in the middle of a lookup is not waited for.
+        runtime.shutdown_background();
+        drop(ending);
+    };
+    std::thread::Builder::new().name("gate".to_owned()).spawn(body).map_err(GateError::Thread)
+}
+
+/// Tells of a panic of the thread.
+struct Ending {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.end(Some("the gate's thread has panicked".to_owned()));
+        }
+    }
+}
+
+type Tasks = JoinSet<()>;
+
+/// Starts what serves the sockets that are there from the start.
+fn prepare(
+    runtime: &Runtime,
+    shared: &Arc<Shared>,
+    setup: Setup,
+) -> Result<(Tasks, mpsc::Receiver<NewDoor>), GateError> {
+    let _inside_the_runtime = runtime.enter();
+    let mut tasks = JoinSet::new();
+    let respond = Arc::new(responder(shared));
+    for socket in setup.name_server {
+        serve_names(&mut tasks, socket, &respond).map_err(GateError::NameServer)?;
+    }
+    for listener in setup.publish.0 {
+        let listener = self::listener(listener.into()).map_err(GateError::Runtime)?;
+        tasks.spawn(flow::publish(Arc::clone(shared), listener));
+    }
+    Ok((tasks, setup.new_doors))
+}
+
+fn serve_names(tasks: &mut Tasks, socket: OwnedFd, respond: &Arc<impl serve::Respond>) -> io::Result<()> {
+    let respond = Arc::clone(respond);
+    if sockopt::socket_type(&socket)? == SocketType::DGRAM {
+        let socket = std::net::UdpSocket::from(socket);
+        socket.set_nonblocking(true)?;
+        let socket = tokio::net::UdpSocket::from_std(socket)?;
+        tasks.spawn(async move { match serve::serve_udp(socket, respond).await {} });
+    } else {
+        let listener = listener(socket)?;
+        tasks.spawn(async move { match serve::serve_tcp(listener, serve::TcpBounds::default(), respond).await {} });
+    }
+    Ok(())
+}
+
+/// Takes a listening socket over, with room for [`BACKLOG`] connections, whatever it had before.
+fn listener(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
+    rustix::net::listen(&socket, BACKLOG)?;
+    let listener = std::net::TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
+}
+
+/// What answers messages, and tells of names that are refused: of each one once, and of a bounded number.
+fn responder(shared: &Arc<Shared>) -> impl serve::Respond {
+    let (shared, tally) = (Arc::clone(shared), std::sync::Mutex::new(Tally::default()));
+    move |message: &[u8]| {
+        let answer = resolver::answer(message, &mut shared.names(), &shared.rules);
+        if let Some(denial) = answer.denial {
+            let told = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).note(denial);
+            if let Some(denial) = told {
+                shared.events.push(Event::Denied(Box::new(name_denial(denial))));
+            }
+        }
+        answer.response
+    }
+}
+
+fn name_denial(denial: resolver::Denial) -> Denial {
+    let suggestion = denial.suggestion();
+    let (reason, rule) = match denial.reason {
+        resolver::Reason::Rules { rule: None } => (Reason::NotAllowed, None),
+        resolver::Reason::Rules { rule } => (Reason::Denied, rule),
+        resolver::Reason::NotAHost => (Reason::NotAHost, None),
+        resolver::Reason::Full => (Reason::Limit(Limit::Names), None),
+    };
+    Denial { host: denial.name, port: None, reason, rule, suggestion, process: None }
+}
+
+/// Serves new doors until the supervisor wants an end, or a task that serves sockets has panicked.
+async fn serve_until(
+    shared: &Arc<Shared>,
+    mut tasks: Tasks,
+    mut new_doors: mpsc::Receiver<NewDoor>,
+    mut stop: oneshot::Receiver<()>,
+) -> Result<(), String> {
+    loop {
+        tokio::select! {
+            _ = &mut stop => return Ok(()),
+            Some(ended) = tasks.join_next() => {
+                if ended.is_err_and(|error| error.is_panic()) {
+                    return Err("a part of the gate that serves sockets has panicked".to_owned());
+                }
+            }
+            Some(NewDoor { door, socket, closed }) = new_doors.recv() => match listener(socket) {
+                Ok(listener) => {
+                    tasks.spawn(flow::serve(Arc::clone(shared), door, listener, closed));
+                }
+                // The socket is closed with this, so that the program is refused; it may try again.
+                Err(error) => shared.unserved(&door, &error),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::gate::{Admission, GateConfig, Inside};
+    use crate::rules::Rules;
+
+    /// A sandbox in which nothing can be opened.
+    struct Nothing;
+
+    impl Inside for Nothing {
+        fn listen(&mut self, _at: SocketAddr) -> io::Result<OwnedFd> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn connect(&mut self, _to: SocketAddr) -> io::Result<OwnedFd> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn after_a_panic_everything_is_refused_and_the_supervisor_is_told() {
+        let rules = Rules::new(&["192.0.2.1:443".parse().unwrap()], &[], crate::rules::NetworkDefault::Deny);
+        let config = GateConfig::new(rules, "198.18.0.0/15".parse().unwrap(), None);
+        let (shared, setup) = Shared::new(config, Box::new(Nothing)).unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (mut tasks, new_doors) = prepare(&runtime, &shared, setup).unwrap();
+        let (_go_on, stop) = oneshot::channel();
+        let _inside_the_runtime = runtime.enter();
+        tasks.spawn(async { panic!("on purpose") });
+        let outcome = runtime.block_on(serve_until(&shared, tasks, new_doors, stop));
+        shared.end(outcome.err());
+        assert!(matches!(&shared.events.drain()[..], [Event::Failed(why)] if why.contains("panicked")));
+        let refused = shared.try_admit("192.0.2.1:443".parse().unwrap(), None);
+        let Some(Admission::Refuse { errno, denial }) = refused else { panic!("{refused:?}") };
+        assert_eq!((errno, denial.reason), (rustix::io::Errno::NETDOWN.raw_os_error(), Reason::Failed));
+        let loopback = shared.try_admit("127.0.0.1:443".parse().unwrap(), None);
+        assert_eq!(loopback, Some(Admission::Continue), "what stays inside is not the gate's");
+    }
+
+    #[test]
+    fn a_thread_that_panics_leaves_word() {
+        let config = GateConfig::new(Rules::default(), "198.18.0.0/15".parse().unwrap(), None);
+        let (shared, _setup) = Shared::new(config, Box::new(Nothing)).unwrap();
+        let ending = Ending { shared: Arc::clone(&shared) };
+        let thread = std::thread::spawn(move || {
+            let _told_at_the_end = ending;
+            panic!("on purpose");
+        });
+        assert!(thread.join().is_err());
+        assert!(shared.has_ended() && matches!(&shared.events.drain()[..], [Event::Failed(_)]));
+    }
+}

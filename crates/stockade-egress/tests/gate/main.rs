@@ -1,0 +1,8 @@
+//! The gate as a whole, on loopback.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
+
+mod limits;
+mod rules;
+mod streams;
+mod world;
