@@ -26,7 +26,7 @@ pub struct Attack {
     pub trace: Trace,
     /// What tier `landlock` does differently.
     pub landlock: Landlock,
-    /// Options of `stockade run` besides the suite's own.
+    /// Options of `stockade run` besides the suite's own. `OUTSIDE` in them stands for the directory outside.
     pub options: &'static [&'static str],
     /// The outcome that the report has to name, where the attack is on resources: one of several, separated by `|`.
     pub outcome: Option<&'static str>,
@@ -34,6 +34,8 @@ pub struct Attack {
     pub users: Users,
     /// What standard input is.
     pub stdin: Stdin,
+    /// Whether it is made in the suite's own internet (`crate::internet`), by the test target `network`.
+    pub internet: bool,
 }
 
 impl Attack {
@@ -52,6 +54,7 @@ impl Attack {
         outcome: None,
         users: Users::Both,
         stdin: Stdin::File,
+        internet: false,
     };
 }
 

@@ -6,6 +6,7 @@ pub mod files;
 pub mod ipc;
 pub mod kernel;
 pub mod meta;
+pub mod network;
 pub mod processes;
 pub mod resources;
 
@@ -21,7 +22,7 @@ use crate::attack::{Attack, Attempt, Failed};
 use crate::scene::{CANARY, Scene};
 use crate::sys::{self, Arg};
 
-/// Every family with its attacks.
+/// Every family with its attacks, but for those that need the suite's own internet.
 pub const FAMILIES: &[(&str, &[Attack])] = &[
     ("files", files::ATTACKS),
     ("deferred", deferred::ATTACKS),
@@ -35,7 +36,8 @@ pub const FAMILIES: &[(&str, &[Attack])] = &[
 
 /// Every attack.
 pub fn all() -> impl Iterator<Item = &'static Attack> {
-    FAMILIES.iter().flat_map(|(_, attacks)| *attacks)
+    let network = network::ATTACKS.iter().copied();
+    FAMILIES.iter().map(|(_, attacks)| *attacks).chain(network).flatten()
 }
 
 /// The attack of a name.

@@ -8,6 +8,7 @@ pub mod attack;
 pub mod escapes;
 pub mod families;
 pub mod host;
+pub mod internet;
 pub mod scene;
 pub mod sys;
 

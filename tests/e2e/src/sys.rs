@@ -239,3 +239,14 @@ pub fn own_listener() -> io::Result<OwnedFd> {
     // SAFETY: the kernel has just made the descriptor for this process.
     Ok(unsafe { OwnedFd::from_raw_fd(made) })
 }
+
+/// The most memory, in KiB, that any ended child of this process had at once (`getrusage(2)`), or a child's child.
+#[must_use]
+pub fn peak_memory_of_children() -> i64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes at most one `rusage`, and a structure of zeroes is a valid one where it writes none.
+    unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
+        usage.assume_init().ru_maxrss
+    }
+}

@@ -110,6 +110,13 @@ pub(super) const STEPS: &[Step] = &[
         minutes: 20,
     },
     Step {
+        name: "network",
+        about: "real programs, attacks and faults over a network, natively and in a sandbox",
+        needs: &["curl", "dropbear", "git", "ip", "openssl", "python3", "redis-cli", "setpriv", "ssh", "timeout"],
+        commands: &["STOCKADE_BIN=RELEASE/stockade cargo test --quiet --locked --package e2e --test network"],
+        minutes: 20,
+    },
+    Step {
         name: "fuzz",
         about: "a minute of each fuzz target",
         needs: &["cargo-fuzz", "g++"],

@@ -287,12 +287,12 @@ fn socket(words: [i32; 3]) -> Attempt {
     Ok(sys::descriptor(libc::SYS_socket, &mut words.map(|word| Arg::Number(word.into()))).map(drop)?)
 }
 
-fn connect(scene: &Scene, name: &str) -> Attempt {
+pub(super) fn connect(scene: &Scene, name: &str) -> Attempt {
     let path = scene.outside().join(name);
     content(UnixStream::connect(&path).map_err(|error| named(&path, &error))?)
 }
 
-fn stream(address: &SocketAddr) -> Attempt {
+pub(super) fn stream(address: &SocketAddr) -> Attempt {
     content(UnixStream::connect_addr(address)?)
 }
 

@@ -56,11 +56,13 @@ impl Bench {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()?;
         fs::copy(env!("CARGO_BIN_EXE_attacks"), programs.path().join("attacks"))?;
+        fs::copy(env!("CARGO_BIN_EXE_internet"), programs.path().join("internet"))?;
         fs::copy(stockade()?, programs.path().join("stockade"))?;
         Ok(Self { programs })
     }
 
-    fn program(&self, name: &str) -> PathBuf {
+    /// Where a program lies.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.path().join(name)
     }
 
@@ -108,13 +110,18 @@ impl Bench {
         let mut command = self.attacks(user, &["careless", &scene.workspace().to_string_lossy()]);
         // A run that hangs is a finding, and must not keep the others from being made.
         command.args(["timeout", "--kill-after=1", "20"]);
+        if attack.internet {
+            command.arg(self.program("internet")).arg(scene.outside().with_file_name(""));
+        }
         if let Place::Boxed { tier, traced } = place {
             command.arg(self.program("stockade")).args(["run", "--isolation", tier, "--report"]);
             command.arg(scene.outside().with_file_name("report.json"));
             if tier == "landlock" {
                 command.args(["--accept-degraded", ACCEPTED]);
             }
-            command.args(traced.then_some("--trace=all")).args(attack.options).arg("--");
+            let outside = scene.outside().to_string_lossy().into_owned();
+            let options = attack.options.iter().map(|option| option.replace("OUTSIDE", &outside));
+            command.args(traced.then_some("--trace=all")).args(options).arg("--");
         }
         command.arg(program).arg("attempt").arg(scene.workspace()).arg(attack.name);
         command.env("HOME", scene.home()).current_dir(scene.workspace());

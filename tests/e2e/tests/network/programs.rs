@@ -1,0 +1,305 @@
+//! Real programs that know nothing of a gate: with their host allowed they do what they do natively, and otherwise they are
+//! refused.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::place::Place;
+use crate::run::Bench;
+use crate::user::User;
+
+/// One program, with what it does.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// A shell command that succeeds where it is installed, and what to install where it is not.
+    needs: (&'static str, &'static str),
+    /// Services that it needs besides those that are always there.
+    services: &'static [&'static str],
+    /// A shell script that makes ready, in the directory of the trial.
+    setup: &'static str,
+    /// What it does: a shell script, run in the workspace. Where it holds `BOX`, only what follows on that line is boxed.
+    script: &'static str,
+    /// What the script prints, among other things.
+    prints: &'static str,
+    /// What the hosts outside see of each run.
+    seen: &'static str,
+    /// The options that allow it.
+    allow: &'static [&'static str],
+    /// The area and a part of the target of the denial where nothing of it is allowed; no such trial where it is empty.
+    denied: (&'static str, &'static str),
+}
+
+const BASE: Program = Program {
+    name: "",
+    needs: ("true", ""),
+    services: &[],
+    setup: "",
+    script: "",
+    prints: "welcome to /",
+    seen: "",
+    allow: &["--allow", "allowed.example"],
+    denied: ("network", "allowed.example"),
+};
+
+/// How ssh is called: without anything of the user's own.
+macro_rules! ssh {
+    () => {
+        "ssh -F none -i key -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes"
+    };
+}
+
+/// A repository that any web server can serve.
+const REPOSITORY: &str = "\
+    git init -q -b main r; \
+    git -C r -c user.name=A -c user.email=a@example.org commit -q --allow-empty -m 'welcome to / git'; \
+    git clone -q --bare r outside/files/repo.git; \
+    git -C outside/files/repo.git update-server-info";
+
+/// Every program.
+pub(crate) static PROGRAMS: &[Program] = &[
+    Program {
+        name: "curl",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        services: &["tls"],
+        script: "curl -sS http://allowed.example/ && curl -sS --cacert ca.pem https://allowed.example/tls",
+        ..BASE
+    },
+    Program {
+        name: "curl-each-protocol",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        script: "curl -sS -4 http://allowed.example/four && curl -sS -6 http://allowed.example/six && \
+                 curl -sS http://v4.example/ && curl -sS http://v6.example/",
+        allow: &["--allow", "allowed.example", "--allow", "v4.example", "--allow", "v6.example"],
+        ..BASE
+    },
+    Program {
+        name: "curl-keep-alive",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        script: "curl -sS http://allowed.example/1 http://allowed.example/2 -d x=y http://allowed.example/length \
+                 -H 'Transfer-Encoding: chunked' http://allowed.example/3",
+        prints: "3 bytes",
+        ..BASE
+    },
+    Program {
+        name: "wget",
+        needs: ("wget --version", "needs wget: apt-get install wget"),
+        services: &["tls"],
+        script: "wget -qO- http://allowed.example/ && wget -qO- --ca-certificate=ca.pem https://allowed.example/tls",
+        ..BASE
+    },
+    Program {
+        name: "busybox",
+        needs: ("busybox wget --help", "needs busybox: apt-get install busybox-static"),
+        script: "busybox wget -qO- http://allowed.example/",
+        ..BASE
+    },
+    Program {
+        name: "git-over-http",
+        services: &["tls"],
+        setup: REPOSITORY,
+        script: "d=$(mktemp -d); git clone -q http://allowed.example/files/repo.git $d/a && git -C $d/a log --format=%s && \
+                 git -c http.sslCAInfo=$PWD/ca.pem clone -q https://allowed.example/files/repo.git $d/b && \
+                 git -C $d/b log --format=%s; status=$?; rm -rf $d; exit $status",
+        ..BASE
+    },
+    Program {
+        name: "git-over-ssh",
+        needs: ("ssh -V && ls /usr/sbin/dropbear", "needs ssh and dropbear: apt-get install openssh-client dropbear-bin"),
+        services: &["ssh"],
+        setup: REPOSITORY,
+        script: concat!(
+            "d=$(mktemp -d); GIT_SSH_COMMAND='",
+            ssh!(),
+            "' git clone -q ssh://$(id -un)@git.exampleBASE/outside/files/repo.git $d/a && git -C $d/a log --format=%s; \
+             status=$?; rm -rf $d; exit $status"
+        ),
+        allow: &["--allow", "git.example:22"],
+        denied: ("network", "git.example"),
+        ..BASE
+    },
+    Program {
+        name: "ssh",
+        needs: ("ssh -V && ls /usr/sbin/dropbear", "needs ssh and dropbear: apt-get install openssh-client dropbear-bin"),
+        services: &["ssh"],
+        script: concat!(ssh!(), " $(id -un)@git.example 'echo welcome to / ssh'"),
+        allow: &["--allow", "git.example:22"],
+        denied: ("network", "git.example"),
+        ..BASE
+    },
+    Program {
+        name: "python",
+        needs: ("/usr/bin/python3 --version", "needs Python: apt-get install python3"),
+        services: &["tls"],
+        setup: "cp JOBS/fetch.py home/project/",
+        script: "/usr/bin/python3 fetch.py",
+        ..BASE
+    },
+    Program {
+        name: "python-streams",
+        needs: ("/usr/bin/python3 --version", "needs Python: apt-get install python3"),
+        setup: "cp JOBS/streams.py home/project/",
+        script: "/usr/bin/python3 streams.py",
+        prints: "whole",
+        allow: &["--allow", "echo.example:7"],
+        denied: ("network", "echo.example"),
+        ..BASE
+    },
+    Program {
+        name: "node",
+        needs: ("node --version", "needs Node: apt-get install nodejs"),
+        services: &["tls"],
+        script: "NODE_EXTRA_CA_CERTS=ca.pem node -e 'const get = url => fetch(url).then(answer => answer.text());\
+                 get(\"http://allowed.example/\").then(async text => console.log(text, await get(\"https://allowed.example/tls\")))'",
+        ..BASE
+    },
+    Program {
+        name: "java",
+        needs: ("javac -version", "needs a JDK: apt-get install default-jdk-headless"),
+        setup: "cp JOBS/Fetch.java home/project/",
+        script: "java Fetch.java http://allowed.example/",
+        ..BASE
+    },
+    Program {
+        name: "go",
+        needs: ("go version", "needs Go: apt-get install golang-go"),
+        services: &["tls"],
+        setup: "cp JOBS/fetch.go.txt home/project/fetch.go; cd home/project; \
+                GOCACHE=$(dirname BASE)/stockade-e2e-go-$(id -u) CGO_ENABLED=0 GO111MODULE=off go build -o fetch fetch.go",
+        script: "SSL_CERT_FILE=ca.pem ./fetch http://allowed.example/ https://allowed.example/tls",
+        ..BASE
+    },
+    Program {
+        name: "redis",
+        needs: ("redis-cli --version", "needs Redis: apt-get install redis-tools"),
+        services: &["redis"],
+        script: "redis-cli -h db.example set key 'welcome to / redis' && redis-cli -h db.example get key",
+        allow: &["--allow", "db.example:6379"],
+        denied: ("network", "db.example"),
+        ..BASE
+    },
+    Program {
+        name: "unix-socket",
+        needs: ("redis-cli --version", "needs Redis: apt-get install redis-tools"),
+        services: &["redis"],
+        script: "test \"$(redis-cli -s BASE/outside/redis/socket ping)\" = PONG && echo welcome to / socket",
+        allow: &["--unix", "BASE/outside/redis/socket"],
+        denied: ("sockets", "redis/socket"),
+        ..BASE
+    },
+    Program {
+        name: "server-speaks-first",
+        needs: ("bash --version", "needs bash: apt-get install bash"),
+        script: "bash -ec 'exec 3<>/dev/tcp/echo.example/7; read -r line <&3; echo \"$line\"; echo hi >&3; read -r line <&3; echo \"$line\"'",
+        prints: "220 welcome\nhi",
+        allow: &["--allow", "echo.example:7"],
+        denied: ("network", "echo.example"),
+        ..BASE
+    },
+    Program {
+        name: "address-rule",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        script: "curl -sS http://203.0.113.10/ && curl -sS http://169.254.169.254/",
+        allow: &["--allow", "203.0.113.10:80", "--allow", "169.254.169.254:80"],
+        denied: ("network", "203.0.113.10:80"),
+        ..BASE
+    },
+    Program {
+        name: "network-rule",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        script: "curl -sS http://203.0.113.10/ && curl -sS -g 'http://[2001:db8::10]/'",
+        allow: &["--allow", "203.0.113.0/24:80", "--allow", "[2001:db8::/32]:80"],
+        denied: ("network", "203.0.113.10:80"),
+        ..BASE
+    },
+    Program {
+        name: "name-with-address-rule",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        script: "curl -sS http://private.example/",
+        prints: "of a closed host",
+        allow: &["--allow", "private.example", "--allow", "10.77.0.1:80"],
+        denied: ("network", "private.example"),
+        ..BASE
+    },
+    Program {
+        name: "proxy-of-the-machine",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        services: &["tls"],
+        script: "https_proxy=http://203.0.113.10:3128 BOX curl -sS --cacert ca.pem https://allowed.example/",
+        seen: "proxy CONNECT",
+        denied: ("", ""),
+        ..BASE
+    },
+    Program {
+        name: "publish",
+        needs: ("curl --version && /usr/bin/python3 --version", "needs curl and Python: apt-get install curl python3"),
+        setup: "echo welcome to / publish > home/project/page",
+        script: "BOX timeout 8 /usr/bin/python3 -m http.server 8080 >/dev/null 2>&1 &
+                 for i in 1 2 3 4 5 6 7 8 9; do curl -sS http://127.0.0.1:8080/page 2>/dev/null && break; sleep 0.3; done
+                 curl -sS -m 2 http://192.0.2.1:8080/ >/dev/null 2>&1 && test -n 'BOX' && echo published to everyone
+                 kill %1 2>/dev/null; wait; true",
+        allow: &["--publish", "8080"],
+        denied: ("", ""),
+        ..BASE
+    },
+    Program {
+        name: "own-server-on-an-allowed-port",
+        needs: ("curl --version && /usr/bin/python3 --version", "needs curl and Python: apt-get install curl python3"),
+        setup: "echo welcome to / own > home/project/page",
+        script: "timeout 8 /usr/bin/python3 -m http.server 8080 >/dev/null 2>&1 &
+                 for i in 1 2 3 4 5 6 7 8 9; do curl -sS http://127.0.0.1:8080/page 2>/dev/null && break; sleep 0.3; done
+                 curl -sS http://allowed.example:8080/; kill %1; wait; true",
+        allow: &["--allow", "allowed.example:8080"],
+        denied: ("", ""),
+        ..BASE
+    },
+];
+
+impl Program {
+    /// What has to be installed before this can be tried.
+    pub(crate) fn missing(&self, user: &User) -> Option<&'static str> {
+        let mut test = Command::new("sh");
+        test.args(["-c", self.needs.0]).env("HOME", "/").stdout(Stdio::null()).stderr(Stdio::null());
+        user.becomes(&mut test);
+        (!test.status().is_ok_and(|status| status.success())).then_some(self.needs.1)
+    }
+
+    /// Runs it natively, allowed and denied; what is not as it should be.
+    pub(crate) fn run(&self, bench: &Bench, user: &User) -> io::Result<Vec<String>> {
+        let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/network/programs");
+        let setup = self.setup.replace("JOBS", &jobs.to_string_lossy());
+        let place = Place::new(bench, user, self.services, &setup)?;
+        let native = place.native(&self.script.replace("BOX", ""))?;
+        let mut mistakes = Vec::new();
+        if native.status != Some(0) || !native.output.contains(self.prints) {
+            mistakes.push(format!("natively it does not do what it should: {}", native.describe()));
+        }
+        let seen = || place.record().lines().filter(|line| line.starts_with(self.seen)).count();
+        let seen_natively = seen();
+        let boxed = if self.script.contains("BOX") {
+            let stockade = format!("STOCKADE {} --", self.allow.join(" "));
+            place.native(&self.script.replace("BOX", &stockade))?
+        } else {
+            place.boxed(self.allow, self.script)?
+        };
+        if (boxed.status, &boxed.output) != (native.status, &native.output) {
+            mistakes.push(format!("boxed, it does something else: {}", boxed.describe()));
+        }
+        if !self.seen.is_empty() && (seen_natively == 0 || seen() == seen_natively) {
+            mistakes.push(format!("the hosts outside do not see `{}` of each run", self.seen));
+        }
+        let (area, part) = self.denied;
+        if area == "network" && !boxed.connected(part.split(':').next().unwrap_or(part)) {
+            mistakes.push(format!("the report tells of no connection: {}", boxed.describe()));
+        }
+        if !area.is_empty() {
+            let denied = place.boxed(&["--allow", "other.example"], self.script)?;
+            if denied.status == Some(0) || denied.output.contains(self.prints) || !denied.denied(area, part) {
+                mistakes.push(format!("it should be refused, with an event: {}", denied.describe()));
+            }
+        }
+        Ok(mistakes)
+    }
+}
