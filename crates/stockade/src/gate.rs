@@ -133,7 +133,7 @@ impl Found {
                     self.network.record(connection);
                 }
                 stockade_egress::Event::Denied(denial) => denials.record(traffic::attempt(*denial)),
-                // Whoever asked has been told by the gatekeeper.
+                // That the descriptor was readable is what makes the supervisor ask again.
                 stockade_egress::Event::Answered => {}
                 stockade_egress::Event::Failed(reason) => self.failure = Some(reason),
             }
@@ -176,9 +176,10 @@ struct Keeper(Rc<Gate>);
 impl Gatekeeper for Keeper {
     fn admit(&mut self, to: SocketAddr, process: Option<&ProcessRef>) -> gatekeeper::Admission {
         let process = process.map(|process| Process::new(process.pid, &process.name));
-        match self.0.admit(to, process) {
-            Admission::Continue => gatekeeper::Admission::Continue,
-            Admission::Refuse { errno, denial } => {
+        match self.0.try_admit(to, process) {
+            None => gatekeeper::Admission::Later,
+            Some(Admission::Continue) => gatekeeper::Admission::Continue,
+            Some(Admission::Refuse { errno, denial }) => {
                 let (target, rule) = (traffic::target(&denial), traffic::rule(&denial));
                 gatekeeper::Admission::Refuse(Refusal { errno, target, rule, suggestion: denial.suggestion })
             }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::job::Inputs;
 use crate::render::Verbosity;
 use crate::result_file::ResultFile;
-use crate::{print, render};
+use crate::{ask, print, render};
 
 pub(super) fn execute(arguments: RunArguments) -> Result<u8, Failure> {
     let inputs = Inputs::gather(arguments.sandbox, arguments.command)?;
@@ -17,12 +17,13 @@ pub(super) fn execute(arguments: RunArguments) -> Result<u8, Failure> {
     let report_file = arguments.report.as_deref().map(open).transpose()?;
     let mut events = EventFile::new(arguments.events.as_deref().map(open).transpose()?);
     let streams = stdio::inherited().map_err(Failure::Streams)?;
-    let report = stockade::run(&inputs.job(), streams, |event| {
+    let observe = |event: Event<'_>| {
         if let Event::Recovered { workspace, quarantined, failures } = event {
             print::message(&render::recovered(workspace, quarantined, failures));
         }
         events.record(event);
-    })?;
+    };
+    let report = stockade::run_asking(&inputs.job(), streams, observe, Some(ask::at_terminal()))?;
     let verbosity = match (arguments.quiet, arguments.verbose) {
         (true, _) => Verbosity::Quiet,
         (_, true) => Verbosity::Verbose,

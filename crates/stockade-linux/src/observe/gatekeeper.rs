@@ -7,7 +7,7 @@ use stockade_spec::report::ProcessRef;
 
 /// Decides whether programs may connect by TCP to addresses beyond loopback.
 ///
-/// It is asked while the program waits, so it answers soon. Saying yes lets the kernel carry on, which reads the address
+/// It is asked while the program waits and nothing else is answered, so it answers soon. Saying yes lets the kernel carry on, which reads the address
 /// again: so a yes must be harmless for every address. It is, since a connection arrives only where something listens
 /// inside, and only what may be reached has a listener.
 pub trait Gatekeeper: Debug {
@@ -29,6 +29,9 @@ pub enum Admission {
     Continue,
     /// It may not. It fails, and is recorded as a denial.
     Refuse(Refusal),
+    /// Somebody has to be asked first. The program waits, and the gatekeeper is asked again whenever something that is watched
+    /// has happened.
+    Later,
 }
 
 /// Why a connection may not be made, as programs and people are told.

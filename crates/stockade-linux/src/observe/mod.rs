@@ -46,6 +46,9 @@ use gatekeeper::Gatekeeper;
 /// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
 const MAX_ANSWERS: usize = 64;
 
+/// Calls that wait at a time for a gatekeeper that has to ask somebody. More are refused.
+const MAX_HELD: usize = 64;
+
 /// What an observer has to know about the run.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -116,6 +119,8 @@ enum Answer {
     Done,
     /// The call returns a new descriptor for this file.
     Descriptor { file: OwnedFd, close_on_exec: bool },
+    /// The call is decided about again later.
+    Later,
     /// The call returns a new descriptor for this FIFO, as soon as its other side is open.
     WhenOpened { fifo: OwnedFd, flags: OFlags, close_on_exec: bool },
 }
@@ -136,6 +141,8 @@ pub struct Observer {
     files: FileRules,
     capabilities: OwnCapabilities,
     context: Context,
+    /// Calls whose answer depends on somebody who is being asked; at most [`MAX_HELD`].
+    held: Vec<Notification>,
     gatekeeper: Option<Box<dyn Gatekeeper>>,
 }
 
@@ -155,6 +162,7 @@ impl Observer {
             files,
             capabilities,
             context,
+            held: Vec::new(),
             gatekeeper: None,
         })
     }
@@ -187,6 +195,19 @@ impl Observer {
         Ok(Activity::Going)
     }
 
+    /// Whether a call waits for somebody who is being asked.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Decides again about the calls that wait for somebody who is being asked.
+    ///
+    /// # Errors
+    /// As [`Self::on_ready`].
+    pub(crate) fn retry(&mut self, log: &mut DenialLog<'_>) -> Result<(), ObserveError> {
+        std::mem::take(&mut self.held).into_iter().try_for_each(|notification| self.answer(&notification, log))
+    }
+
     fn poll(&self) -> Result<PollFlags, ObserveError> {
         let mut descriptors = [PollFd::new(&self.listener, PollFlags::IN)];
         match poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
@@ -201,6 +222,10 @@ impl Observer {
         let decide = || self.decide(meaning, notification, gatekeeper.as_deref_mut(), log);
         let answer = self.capabilities.aside(decide).unwrap_or_else(Answer::Fail);
         self.gatekeeper = gatekeeper;
+        if matches!(answer, Answer::Later) && self.held.len() < MAX_HELD {
+            self.held.push(*notification);
+            return Ok(());
+        }
         self.send(notification.id, answer).map_err(|source| ObserveError::Answer { call: meaning.name, source })
     }
 
@@ -238,6 +263,7 @@ impl Observer {
         let delivered = match answer {
             Answer::Continue => self.listener.respond_continue(id),
             Answer::Fail(error) => self.listener.respond_errno(id, error.raw_os_error()),
+            Answer::Later => self.listener.respond_errno(id, libc::EACCES),
             Answer::Done => self.listener.respond_value(id, 0),
             Answer::Descriptor { file, close_on_exec } => return fifo::give(&self.listener, id, &file, close_on_exec),
             Answer::WhenOpened { fifo, flags, close_on_exec } => {

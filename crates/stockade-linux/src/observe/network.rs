@@ -123,6 +123,7 @@ fn admit(
     match keeper.admit(to, process.as_ref()) {
         Admission::Continue => Answer::Continue,
         Admission::Refuse(refusal) => refused(refusal, operation, process, log),
+        Admission::Later => Answer::Later,
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Running<'a> {
     parts: RunningParts<'a>,
     observer: Option<Observer>,
     gate: Option<GateParts>,
+    /// Whether somebody is being asked about a connection.
+    asking: bool,
     degraded: BTreeMap<u32, String>,
     /// What the run ends with, when the supervisor ends it.
     verdict: Option<Outcome>,
@@ -122,6 +124,7 @@ impl<'a> Running<'a> {
             parts,
             observer,
             gate,
+            asking: false,
             degraded,
             verdict: None,
             patience: None,
@@ -216,11 +219,14 @@ impl<'a> Running<'a> {
         if layout.observer.is_some_and(is_ready) && self.observe()? == Activity::Over {
             self.nothing_runs(watches);
         }
+        let mut happened = false;
         for (place, watch) in (layout.watch_first..).zip(watches) {
             if is_ready(place) {
                 watch.ready(&mut self.parts.denials);
+                happened = true;
             }
         }
+        self.leave_terminal_to_questions(happened)?;
         if is_ready(SIGNALS) {
             self.take_signals()?;
         }
@@ -283,6 +289,19 @@ impl<'a> Running<'a> {
         Ok(false)
     }
 
+    /// While somebody is asked about a connection, the caller's terminal is theirs: as it was found, and not read here.
+    fn leave_terminal_to_questions(&mut self, may_be_answered: bool) -> Result<(), RunError> {
+        let Some(observer) = &mut self.observer else { return Ok(()) };
+        if may_be_answered && observer.is_holding() {
+            observer.retry(&mut self.parts.denials)?;
+        }
+        if observer.is_holding() != self.asking {
+            self.asking = !self.asking;
+            if self.asking { self.parts.relay.suspend()? } else { self.parts.relay.resume()? }
+        }
+        Ok(())
+    }
+
     fn observe(&mut self) -> Result<Activity, RunError> {
         let Some(observer) = &mut self.observer else { return Ok(Activity::Over) };
         let activity = observer.on_ready(&mut self.parts.denials)?;
@@ -298,6 +317,7 @@ impl<'a> Running<'a> {
             match signal {
                 libc::SIGWINCH => self.parts.relay.window_changed()?,
                 libc::SIGTSTP => self.stop()?,
+                libc::SIGCONT if self.asking => {}
                 libc::SIGCONT => self.parts.relay.resume()?,
                 other => self.tell(ToInit::Signal(other))?,
             }
