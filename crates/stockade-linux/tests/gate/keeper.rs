@@ -18,6 +18,9 @@ use crate::run::Inside;
 pub(crate) struct Keeper {
     inside: Inside,
     allowed: Vec<SocketAddr>,
+    /// How often it is asked in vain about each address before it decides.
+    hesitates: u32,
+    hesitated: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -26,7 +29,27 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(inside: Inside, allowed: &[&str]) -> Self {
         let allowed = allowed.iter().map(|address| address.parse().unwrap()).collect();
-        Self { inside, allowed, listening: Vec::new(), over: Arc::default(), threads: Vec::new() }
+        Self {
+            inside,
+            allowed,
+            hesitates: 0,
+            hesitated: Vec::new(),
+            listening: Vec::new(),
+            over: Arc::default(),
+            threads: Vec::new(),
+        }
+    }
+
+    /// Asks somebody about every address, who takes that many looks at the clock to decide.
+    pub(crate) fn hesitant(mut self, hesitates: u32) -> Self {
+        self.hesitates = hesitates;
+        self
+    }
+
+    fn hesitates_about(&mut self, to: SocketAddr) -> bool {
+        let before = self.hesitated.iter().filter(|address| **address == to).count();
+        self.hesitated.push(to);
+        u32::try_from(before).unwrap() < self.hesitates
     }
 
     /// Lets something else go on besides, until the run is over.
@@ -76,6 +99,9 @@ impl Gatekeeper for Keeper {
                 suggestion: Some(format!("--allow {to}")),
             })
         };
+        if self.hesitates_about(to) {
+            return Admission::Later;
+        }
         if !self.allowed.contains(&to) {
             return refused(libc::EACCES, "nothing allows it");
         }

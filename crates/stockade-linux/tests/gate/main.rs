@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this program is a test")]
 
+mod asked;
 mod keeper;
 mod reached;
 mod refused;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 /// One test: its name and its body.
 type Test = (&'static str, fn());
 
-const TESTS: &[&[Test]] = &[reached::TESTS, refused::TESTS, served::TESTS, shown::TESTS];
+const TESTS: &[&[Test]] = &[asked::TESTS, reached::TESTS, refused::TESTS, served::TESTS, shown::TESTS];
 
 /// Runs the tests whose name the arguments contain, or all; answers `--list` as `cargo nextest` asks.
 fn main() -> ExitCode {

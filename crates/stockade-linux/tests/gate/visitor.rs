@@ -41,6 +41,16 @@ fn attempt(how: &str, place: &str) -> io::Result<String> {
             let address = address()?;
             std::thread::spawn(move || read_all(TcpStream::connect(address)?)).join().expect("it does not panic")
         }
+        // By another process, which is killed in the middle of it.
+        "tcp-killed" => {
+            let program = std::env::current_exe()?;
+            let mut child =
+                std::process::Command::new(program).args(["visit", &format!("tcp {}", address()?)]).spawn()?;
+            std::thread::sleep(std::time::Duration::from_millis(60));
+            child.kill()?;
+            let status = child.wait()?;
+            Ok(if status.code().is_none() { "killed" } else { "it ended by itself" }.to_owned())
+        }
         "no-socket" => {
             rustix::net::connect(&std::fs::File::open("/dev/null")?, &address()?)?;
             Ok("connected".to_owned())
