@@ -73,7 +73,7 @@ pub(crate) static FAULTS: &[Fault] = &[
     Fault {
         name: "supervisor-killed",
         script: "STOCKADE OPTIONS -- /usr/bin/python3 BASE/home/project/flood.py stream & \
-                 sleep 2; kill -9 $!; wait $!; sleep 1; pgrep -f BASE/home/project/[f]lood.py || echo served",
+                 sleep 2; kill -9 $!; wait $!; sleep 1; pgrep -f 'flood.py stream$' || echo served",
         seen: "sink ended",
         ..BASE
     },

@@ -106,6 +106,10 @@ impl<'b> Place<'b> {
         command.args(["--kill-after=1", SECONDS]);
         if self.own_network {
             command.env("PATH", path());
+            // A toolchain is shown inside where it lies below the home of who has it.
+            if let (true, Some(home)) = (self.user.is_own(), std::env::var_os("HOME")) {
+                command.env("HOME", home);
+            }
         } else {
             command.arg(self.bench.program("internet")).arg(self.base());
         }
