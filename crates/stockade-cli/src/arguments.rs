@@ -10,7 +10,9 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use options::SandboxOptions;
+use stockade::Endpoint;
 pub(crate) use values::Variable;
+use values::endpoint;
 
 /// Runs code that nobody has read yet, and says what was kept out
 #[derive(Debug, Parser)]
@@ -143,6 +145,10 @@ pub(crate) struct PlanArguments {
     /// Print the plan as JSON
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+
+    /// Say which rule decides about an endpoint instead of printing the plan; exits with 0 if it may be reached, else 1
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Output", conflicts_with = "json", value_parser = endpoint)]
+    pub(crate) check: Vec<Endpoint>,
 
     /// The command and its arguments; without one, your shell
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]

@@ -25,6 +25,9 @@ pub const LIMIT: u8 = 137;
 /// `doctor`: no tier works without degraded protections, which a policy would have to accept by name.
 pub const DOCTOR_DEGRADED: u8 = 1;
 
+/// `plan --check`: an endpoint may not be reached.
+pub const PLAN_DENIED: u8 = 1;
+
 #[cfg(test)]
 mod tests {
     use stockade::report::Outcome;

@@ -48,11 +48,7 @@ impl<'p> Prepared<'p> {
     /// # Errors
     /// When a port cannot be published, or the host's proxy cannot be used.
     pub(crate) fn of(plan: &'p Plan, request: &Request) -> Result<Option<Self>, Error> {
-        let rules = plan.steps.iter().find_map(|step| match &step.operation {
-            Operation::Gate { rules } => Some(rules),
-            _ => None,
-        });
-        let Some(rules) = rules else { return Ok(None) };
+        let Some(rules) = rules(plan) else { return Ok(None) };
         let publish = Published::bind(&rules.publish).map_err(Error::Gate)?;
         Ok(Some(Self { rules, publish, upstream: upstream(request)? }))
     }
@@ -65,7 +61,7 @@ impl<'p> Prepared<'p> {
         raise_descriptor_limit();
         let GateParts { service, name_server, undelivered } = parts;
         let Self { rules, publish, upstream } = self;
-        let mut config = GateConfig::new(rules_of(rules), rules.ranges.ipv4, rules.ranges.ipv6);
+        let mut config = GateConfig::new(compiled(rules), rules.ranges.ipv4, rules.ranges.ipv6);
         config.limits = limits(rules);
         config.publish = publish;
         config.upstream = upstream;
@@ -203,8 +199,16 @@ impl stockade_egress::Inside for Inside {
     }
 }
 
-/// The plan holds canonical texts, each of which reads.
-fn rules_of(rules: &GateRules) -> Rules {
+/// The rules of a plan's gate; `None` where it has none.
+pub(crate) fn rules(plan: &Plan) -> Option<&GateRules> {
+    plan.steps.iter().find_map(|step| match &step.operation {
+        Operation::Gate { rules } => Some(rules),
+        _ => None,
+    })
+}
+
+/// The rules in the form that decides. The plan holds canonical texts, each of which reads.
+pub(crate) fn compiled(rules: &GateRules) -> Rules {
     let read = |texts: &[String]| -> Vec<EndpointRule> { texts.iter().filter_map(|text| text.parse().ok()).collect() };
     Rules::new(&read(&rules.allow), &read(&rules.deny), rules.default)
 }

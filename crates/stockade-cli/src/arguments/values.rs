@@ -1,9 +1,9 @@
 //! Reads the values of options. Every message names what is accepted.
 
-use stockade::Tier;
 use stockade::report::Protection;
 use stockade::request::Trace;
 use stockade::units::{ByteSize, Span, UnitError};
+use stockade::{Endpoint, NoEndpoint, Tier};
 
 /// `--env NAME` or `--env NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(super) fn variable(text: &str) -> Result<Variable, String> {
         Some(value) => Variable::Set(name.to_owned(), value.to_owned()),
         None => Variable::Pass(name.to_owned()),
     })
+}
+
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, NoEndpoint> {
+    text.parse()
 }
 
 pub(super) fn size(text: &str) -> Result<ByteSize, UnitError> {

@@ -157,8 +157,15 @@ fn denial_line(denial: &Denial) -> String {
     if denial.known == Known::Inferred {
         line.push_str(" (inferred)");
     }
-    if let Some(suggestion) = &denial.suggestion {
-        let _infallible = write!(line, "; {} would allow it", escaped(suggestion));
+    match (&denial.suggestion, &denial.rule) {
+        (Some(suggestion), _) => {
+            let _infallible = write!(line, "; {} would allow it", escaped(suggestion));
+        }
+        // No option would help, so that the reason is all there is to say.
+        (None, Some(rule)) if denial.area == Area::Network => {
+            let _infallible = write!(line, ": {}", escaped(rule));
+        }
+        _ => {}
     }
     line
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod help;
+mod plan;
 mod policy;
 mod program;
 mod run;

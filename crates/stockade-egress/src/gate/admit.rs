@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
+use stockade_spec::report::allow_option;
 
 use super::asks::Answer;
 use super::shared::{NewDoor, Shared};
@@ -129,7 +130,7 @@ impl Shared {
         let asks_for_rule = matches!(refusal.reason, Reason::NotAllowed | Reason::Declined);
         let errno = if refusal.reason == Reason::Failed { Errno::NETDOWN } else { Errno::ACCESS };
         let denial = Denial {
-            suggestion: asks_for_rule.then(|| suggestion(&host, to.port())),
+            suggestion: asks_for_rule.then(|| allow_option(&host.to_string(), to.port())).flatten(),
             host: host.to_string(),
             port: Some(to.port()),
             reason: refusal.reason,
@@ -148,14 +149,6 @@ struct Refusal {
 impl Refusal {
     const fn of(reason: Reason) -> Self {
         Self { reason, rule: None }
-    }
-}
-
-/// The option that would allow an endpoint.
-pub(crate) fn suggestion(host: &Host, port: u16) -> String {
-    match host {
-        Host::Address(std::net::IpAddr::V6(address)) => format!("--allow [{address}]:{port}"),
-        _ => format!("--allow {host}:{port}"),
     }
 }
 
