@@ -66,6 +66,13 @@ pub(crate) static FAULTS: &[Fault] = &[
     },
     Fault { name: "many-names", script: "/usr/bin/python3 BASE/home/project/flood.py names", seconds: 50, ..BASE },
     Fault {
+        name: "many-allowed-names",
+        script: "/usr/bin/python3 BASE/home/project/flood.py allowed",
+        options: &["--allow", "allowed.example", "--allow", "*.allowed.example"],
+        seconds: 50,
+        ..BASE
+    },
+    Fault {
         name: "few-descriptors",
         script: "ulimit -n 128; exec STOCKADE OPTIONS -- /usr/bin/python3 BASE/home/project/flood.py few",
         ..BASE
