@@ -153,7 +153,11 @@ pub const GROUPS: &[(&str, &[Technique])] = &[
             ),
             technique(53, "Use ICMP or QUIC.", ""),
             technique(54, "Follow a redirection to a closed host.", ""),
-            technique(55, "Smuggle requests past a reader of HTTP.", ""),
+            technique(
+                55,
+                "Smuggle requests past a reader of HTTP.",
+                "HTTP/2 without TLS is let through to an allowed host; what it names is read as little as in TLS.",
+            ),
             technique(56, "Use an open connection for another purpose.", ""),
             technique(
                 57,

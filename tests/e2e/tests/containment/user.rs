@@ -45,6 +45,12 @@ impl User {
         self.uid == 0
     }
 
+    /// Whether it is who runs the tests.
+    #[allow(dead_code, reason = "this file belongs to several test targets")]
+    pub(crate) fn is_own(&self) -> bool {
+        rustix::process::getuid().as_raw() == self.uid
+    }
+
     /// Makes a command run as this user.
     pub(crate) fn becomes(&self, command: &mut Command) {
         if rustix::process::getuid().as_raw() != self.uid {

@@ -66,6 +66,13 @@ pub(crate) static FAULTS: &[Fault] = &[
     },
     Fault { name: "many-names", script: "/usr/bin/python3 BASE/home/project/flood.py names", seconds: 50, ..BASE },
     Fault {
+        name: "many-allowed-names",
+        script: "/usr/bin/python3 BASE/home/project/flood.py allowed",
+        options: &["--allow", "allowed.example", "--allow", "*.allowed.example"],
+        seconds: 50,
+        ..BASE
+    },
+    Fault {
         name: "few-descriptors",
         script: "ulimit -n 128; exec STOCKADE OPTIONS -- /usr/bin/python3 BASE/home/project/flood.py few",
         ..BASE
@@ -73,7 +80,7 @@ pub(crate) static FAULTS: &[Fault] = &[
     Fault {
         name: "supervisor-killed",
         script: "STOCKADE OPTIONS -- /usr/bin/python3 BASE/home/project/flood.py stream & \
-                 sleep 2; kill -9 $!; wait $!; sleep 1; pgrep -f BASE/home/project/[f]lood.py || echo served",
+                 sleep 2; kill -9 $!; wait $!; sleep 1; pgrep -f 'flood.py stream$' || echo served",
         seen: "sink ended",
         ..BASE
     },

@@ -130,6 +130,20 @@ def names():
     page(5)
 
 
+def allowed():
+    """More allowed names than there are addresses for; those that were there before go on."""
+    page(5)
+    refused = 0
+    for number in range(40_000):
+        try:
+            socket.getaddrinfo(f"n{number}.allowed.example", 80, socket.AF_INET)
+        except OSError:
+            refused += 1
+    page(5)
+    if not 5_000 < refused < 10_000:
+        sys.exit(f"{refused} of 40,000 names were refused")
+
+
 def few():
     """More connections than the gate has descriptors for."""
     peers = []

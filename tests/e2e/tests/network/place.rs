@@ -35,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) errors: String,
     /// The report, where there is one.
     pub(crate) report: Value,
+    /// The events, one on each line.
+    pub(crate) events: String,
     /// Memory in KiB that the largest process had at once.
     pub(crate) memory: u64,
 }
@@ -92,7 +94,10 @@ impl<'b> Place<'b> {
         let (stockade, report) = (self.bench.program("stockade"), self.base().join("report.json"));
         let options: Vec<String> = options.iter().map(|option| self.fill(option)).collect();
         let (stockade, report, script) = (stockade.to_string_lossy(), report.to_string_lossy(), self.fill(script));
-        let mut words = vec![&*stockade, "run", "--isolation", "namespaces", "--report", &*report];
+        let events = self.base().join("events.json");
+        let events = events.to_string_lossy();
+        let mut words =
+            vec![&*stockade, "run", "--isolation", "namespaces", "--report", &*report, "--events", &*events];
         words.extend(options.iter().map(String::as_str));
         words.extend(["--", "sh", "-c", &script]);
         self.run(&words)
@@ -100,12 +105,16 @@ impl<'b> Place<'b> {
 
     fn run(&self, words: &[&str]) -> io::Result<Run> {
         // What the run before left, whatever it was, must not be taken for this one's.
-        let report = self.base().join("report.json");
-        drop(fs::remove_file(&report));
+        let (report, events) = (self.base().join("report.json"), self.base().join("events.json"));
+        drop(fs::remove_file(&report).and_then(|()| fs::remove_file(&events)));
         let mut command = self.command("timeout");
         command.args(["--kill-after=1", SECONDS]);
         if self.own_network {
             command.env("PATH", path());
+            // A toolchain is shown inside where it lies below the home of who has it.
+            if let (true, Some(home)) = (self.user.is_own(), std::env::var_os("HOME")) {
+                command.env("HOME", home);
+            }
         } else {
             command.arg(self.bench.program("internet")).arg(self.base());
         }
@@ -119,6 +128,7 @@ impl<'b> Place<'b> {
             output: text(&stdout),
             errors: text(&stderr),
             report: report.unwrap_or(Value::Null),
+            events: fs::read_to_string(&events).unwrap_or_default(),
             memory: memory.parse().unwrap_or_default(),
         })
     }
@@ -137,17 +147,25 @@ pub(crate) fn path() -> String {
 }
 
 impl Run {
-    /// Whether the report has a denial of this area on a target with this part.
+    /// Whether report and events have a denial of this area on a target with this part.
     pub(crate) fn denied(&self, area: &str, part: &str) -> bool {
-        let denials = self.report["denials"].as_array().map_or(&[][..], Vec::as_slice);
-        denials.iter().any(|denial| {
+        let is_it = |denial: &Value| {
             denial["area"] == area && denial["target"].as_str().is_some_and(|target| target.contains(part))
-        })
+        };
+        let listed = self.report["denials"].as_array().is_some_and(|denials| denials.iter().any(is_it));
+        listed && self.events().any(|event| is_it(&event["denial"]))
     }
 
-    /// Whether the report has a connection to a host.
+    /// Whether report and events have a connection to a host.
     pub(crate) fn connected(&self, host: &str) -> bool {
-        self.report["network"]["connections"].to_string().contains(host)
+        let is_it = |connection: &Value| connection["host"] == host;
+        let connections = self.report["network"]["connections"].as_array();
+        let listed = connections.is_some_and(|connections| connections.iter().any(is_it));
+        listed && self.events().any(|event| is_it(&event["connection"]))
+    }
+
+    fn events(&self) -> impl Iterator<Item = Value> {
+        self.events.lines().filter_map(|line| serde_json::from_str(line).ok())
     }
 
     /// The run in words.

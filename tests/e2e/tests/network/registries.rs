@@ -16,7 +16,7 @@ pub(crate) struct Registry {
     pub(crate) name: &'static str,
     /// A shell command that succeeds where it is installed, and what to install where it is not.
     needs: (&'static str, &'static str),
-    /// Gets a package, and nothing that is there already; prints addresses of what it gets.
+    /// Gets a package to an empty directory; prints addresses of what it gets.
     fetch: &'static str,
     /// Prints something of the package that was got.
     proof: &'static str,
@@ -27,14 +27,14 @@ pub(crate) static REGISTRIES: &[Registry] = &[
     Registry {
         name: "pip",
         needs: ("/usr/bin/python3 -m pip --version", "needs pip: apt-get install python3-pip"),
-        fetch: "rm -rf got; /usr/bin/python3 -m pip download -vvv --no-cache-dir --disable-pip-version-check --retries 0 \
+        fetch: "/usr/bin/python3 -m pip download -vvv --no-cache-dir --disable-pip-version-check --retries 0 \
                 --no-deps --dest got click==8.1.8 2>&1",
         proof: "ls got",
     },
     Registry {
         name: "npm",
         needs: ("npm --version", "needs npm: apt-get install npm"),
-        fetch: "rm -rf got cache; mkdir got; \
+        fetch: "mkdir got; \
                 NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt npm install --prefix got --cache $PWD/cache --loglevel http --no-audit --no-fund \
                 --fetch-retries 0 qs@6.13.1 2>&1",
         proof: "ls got/node_modules",
@@ -42,7 +42,7 @@ pub(crate) static REGISTRIES: &[Registry] = &[
     Registry {
         name: "cargo",
         needs: ("cargo --version", "needs cargo for this user"),
-        fetch: "rm -rf got src; mkdir src; : >src/lib.rs; \
+        fetch: "mkdir src; : >src/lib.rs; \
                 printf '[package]\\nname=\"c\"\\nversion=\"0.0.0\"\\n[dependencies]\\ncfg-if=\"=1.0.0\"\\n[workspace]\\n' >Cargo.toml; \
                 CARGO_HOME=$PWD/got CARGO_NET_RETRY=0 CARGO_HTTP_DEBUG=true CARGO_LOG=network=debug cargo fetch 2>&1",
         proof: "ls got/registry/src/*",
@@ -65,7 +65,10 @@ impl Registry {
     /// Gets a package natively, with its hosts allowed, and with another one allowed; what is not as it should be.
     pub(crate) fn run(&self, bench: &Bench, user: &User) -> io::Result<Vec<String>> {
         let place = Place::new(bench, user, &[], "")?.on_the_machine();
-        let script = format!("{}\necho PROOF && {}", self.fetch, self.proof);
+        let (fetch, proof) = (self.fetch, self.proof);
+        let script = format!(
+            "d=$(mktemp -d) && cd $d && {fetch}\nstatus=$?; echo PROOF; {proof}; cd /; rm -rf $d; exit $status"
+        );
         let native = place.native(&script)?;
         let hosts = hosts(&native.output);
         let proof = |text: &str| text.split_once("PROOF").map(|(_, proof)| proof.to_owned());

@@ -1,16 +1,21 @@
 //! Going by address: past the names, or by a name that leads where no rule lets anyone go.
 
 use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
 
 use super::super::files::any;
 use super::BASE;
 use super::client::{at, connect_to, exchange, steal};
 use crate::attack::{Attack, Attempt, Event, Failed, Native, Trace};
 use crate::internet::{BRIDGE, DENIED, METADATA, OWN, PRIVATE, WEB};
-use crate::scene::holds_canary;
+use crate::scene::{holds_canary, put};
 
 /// The metadata service's address in the ways that the C library reads addresses (`inet_aton(3)`).
 const SPELLINGS: [&str; 5] = ["169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518"];
+
+/// Names that lead to closed addresses.
+const CLOSED: [&str; 4] = ["loopback.example", "metadata.example", "private.example", "mapped.example"];
 
 /// An allowed name that leads to a closed address.
 macro_rules! leads_to {
@@ -80,7 +85,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Connect to a host that a wider rule allows and a rule denies.",
         prepare: |scene| {
             let rule = "version = 1\n[network]\ndeny = [\"denied.example\"]\n";
-            Ok(crate::scene::put(&scene.workspace().join(".stockade.toml"), rule)?)
+            Ok(put(&scene.workspace().join(".stockade.toml"), rule)?)
         },
         attempt: |_| steal("denied.example", 80),
         options: &["--allow", "denied.example"],
@@ -138,6 +143,44 @@ pub(super) const ATTACKS: &[Attack] = &[
         trace: Trace::Event(&[Event("network", "", "host.docker.internal")]),
         ..BASE
     },
+    Attack {
+        name: "closed-addresses-of-an-open-network",
+        techniques: &[50, 58],
+        about: "Connect to the metadata service, the private network and the machine where every public address is open.",
+        attempt: |_| any([METADATA, PRIVATE, OWN, BRIDGE].map(|address| by_address(address, 80))),
+        options: &["--profile", "research"],
+        trace: Trace::Event(&[
+            Event("network", "connect", "169.254.169.254:80"),
+            Event("network", "connect", "10.77.0.1:80"),
+            Event("network", "connect", "192.0.2.1:80"),
+            Event("network", "connect", "172.17.0.1:80"),
+        ]),
+        ..BASE
+    },
+    Attack {
+        name: "closed-names-of-an-open-network",
+        techniques: &[50, 51, 58],
+        about: "Connect to names that lead to such addresses where every public address is open.",
+        attempt: |_| any(CLOSED.map(|name| steal(name, 80))),
+        options: &["--profile", "research"],
+        trace: Trace::Event(&[
+            Event("network", "connect", "loopback.example"),
+            Event("network", "connect", "metadata.example"),
+            Event("network", "connect", "private.example"),
+            Event("network", "connect", "mapped.example"),
+        ]),
+        ..BASE
+    },
+    Attack {
+        name: "question-that-nobody-answers",
+        techniques: &[47, 90],
+        about: "Connect to a host about which someone is to be asked, where there is no terminal to ask on.",
+        prepare: |scene| Ok(put(&scene.outside().join("ask.toml"), "version = 1\n[network]\ndefault = \"ask\"\n")?),
+        attempt: |_| any([steal("denied.example", 80), by_address(DENIED, 80)]),
+        options: &["--policy", "OUTSIDE/ask.toml"],
+        trace: Trace::Event(&[Event("network", "", "denied.example"), Event("network", "", "203.0.113.20:80")]),
+        ..BASE
+    },
     leads_to!("name-to-loopback", "loopback.example", "loopback"),
     leads_to!("name-to-newer-loopback", "loopback6.example", "loopback of the newer protocol"),
     leads_to!("name-to-metadata-service", "metadata.example", "the metadata service"),
@@ -158,6 +201,8 @@ pub(super) const ATTACKS: &[Attack] = &[
             if !String::from_utf8_lossy(&welcome).contains("welcome") {
                 return Err(Failed::untried("the name did not lead to the public address at first"));
             }
+            // Whoever keeps the first answer for a while is not to be taken for one that checks the second.
+            thread::sleep(Duration::from_millis(2_500));
             any([0, 1, 2].map(|_| steal("rebind.example", 80)))
         },
         options: &["--allow", "rebind.example"],

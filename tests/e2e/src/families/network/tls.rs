@@ -18,7 +18,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         about: "Begin a TLS handshake for another host than the one that was connected to.",
         prepare,
         attempt: |_| handshake(&records(&hello("hidden.example"), 16_384), 16_384),
-        trace: Trace::Event(&[Event("network", "", "hidden.example")]),
+        trace: Trace::Event(&[Event("network", "connect", "allowed.example:443")]),
         ..BASE
     },
     Attack {
@@ -32,7 +32,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 handshake(&records(&hello("hidden.example"), 5), 16_384),
             ])
         },
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: Trace::Event(&[Event("network", "connect", "allowed.example:443")]),
         ..BASE
     },
     Attack {
@@ -43,7 +43,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |_| {
             any(["HIDDEN.EXAMPLE", "hidden.example."].map(|name| handshake(&records(&hello(name), 16_384), 16_384)))
         },
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: Trace::Event(&[Event("network", "connect", "allowed.example:443")]),
         ..BASE
     },
 ];

@@ -6,7 +6,7 @@ use super::client::{connect, exchange, say, steal};
 use crate::attack::{Attack, Attempt, Event, Failed, Trace};
 use crate::scene::{holds_canary, put};
 
-const HIDDEN: Trace = Trace::Event(&[Event("network", "", "hidden")]);
+const REFUSED: Trace = Trace::Event(&[Event("network", "connect", "allowed.example:80")]);
 
 /// A request within another one's body, for those who find the body's end elsewhere.
 const INNER: &str = "GET / HTTP/1.1\r\nHost: hidden.example\r\n\r\n";
@@ -17,7 +17,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[49],
         about: "Name another host in the Host header than the one that was connected to.",
         attempt: |_| say(b"GET / HTTP/1.1\r\nHost: hidden.example\r\n\r\n", 1),
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -36,7 +36,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 host("[hidden.example]"),
             ])
         },
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -52,7 +52,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 say(b"GET / HTTP/1.1\nHost: allowed.example\nHost: hidden.example\n\n", 1),
             ])
         },
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -60,7 +60,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[49],
         about: "Name another host in the request's target than in its Host header.",
         attempt: |_| say(b"GET http://hidden.example/ HTTP/1.1\r\nHost: allowed.example\r\n\r\n", 1),
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -68,7 +68,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[49, 56],
         about: "Have an allowed host that is a proxy connect to another one.",
         attempt: |_| say(b"CONNECT hidden.example:443 HTTP/1.1\r\nHost: hidden.example:443\r\n\r\n", 2),
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -84,7 +84,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             }
             holds_canary(&exchange(&mut peer, b"", 1)?)
         },
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -95,7 +95,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             let padding = format!("X-Padding: {}\r\n", "x".repeat(1_000)).repeat(40);
             say(format!("GET / HTTP/1.1\r\n{padding}Host: hidden.example\r\n\r\n").as_bytes(), 1)
         },
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -122,7 +122,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             welcomed(&first)?;
             holds_canary(&exchange(&mut peer, INNER.as_bytes(), 1)?)
         },
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -130,7 +130,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[55, 56],
         about: "Send requests to an allowed host and to another one at once.",
         attempt: |_| say(format!("GET / HTTP/1.1\r\nHost: allowed.example\r\n\r\n{INNER}").as_bytes(), 2),
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -143,7 +143,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 smuggle("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"),
             ])
         },
-        trace: HIDDEN,
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -162,7 +162,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 smuggle(&format!("Content-Length: +{}\r\n{length}\r\nContent-Length: 0", INNER.len()), ""),
             ])
         },
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -170,15 +170,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[55],
         about: "Upgrade an allowed request to HTTP/2 without TLS, and ask for another host there.",
         attempt: |_| upgrade("h2c", "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"),
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
-        ..BASE
-    },
-    Attack {
-        name: "http2-from-the-start",
-        techniques: &[55],
-        about: "Speak HTTP/2 without TLS from the first byte, and ask for another host.",
-        attempt: |_| say(&http2(), 9),
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: REFUSED,
         ..BASE
     },
     Attack {
@@ -191,7 +183,7 @@ pub(super) const ATTACKS: &[Attack] = &[
                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
             )
         },
-        trace: Trace::Event(&[Event("network", "", "allowed.example")]),
+        trace: REFUSED,
         ..BASE
     },
     Attack {
