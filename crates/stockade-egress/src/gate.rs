@@ -125,7 +125,7 @@ pub struct Summary {
     pub received: u64,
     /// Events that [`Gate::events`] had not given out.
     pub events: Vec<Event>,
-    /// Events that were not kept because too many waited.
+    /// Denials that were not kept because too many waited, or too many names were refused.
     pub lost_events: u64,
 }
 
@@ -173,7 +173,8 @@ impl Gate {
         self.shared.events.descriptor()
     }
 
-    /// Takes the events that wait: at most 1,024, and the few that must not be lost.
+    /// Takes the events that wait: at most 1,024, and those that must not be lost, of which there are no more than connections at
+    /// once.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.shared.events.drain()

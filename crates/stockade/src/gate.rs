@@ -115,6 +115,7 @@ impl OpenGate {
         let Self { gate, found, started, .. } = self;
         if let Some(gate) = Rc::into_inner(gate) {
             let summary = gate.finish();
+            denials.count_lost(summary.lost_events);
             found.borrow_mut().take(summary.events, started, denials, tell);
         }
         found.take()

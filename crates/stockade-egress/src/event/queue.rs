@@ -9,7 +9,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::Event;
 
-/// Events that wait at most; about 512 KiB.
+/// Events that wait at most, but for those that are never lost; about 512 KiB.
 const LONGEST: usize = 1024;
 
 /// A bounded queue with an `eventfd(2)` that is readable while something waits.
@@ -31,11 +31,13 @@ impl Queue {
         Ok(Self { waiting: Mutex::default(), bell })
     }
 
-    /// Adds an event, or counts it as lost where the queue is full. Only [`Event::Failed`] and [`Event::Answered`], of which
-    /// there are few, are kept beyond the bound: the supervisor acts on them.
+    /// Adds an event, or counts it as lost where the queue is full. Only denials are lost. [`Event::Failed`] and
+    /// [`Event::Answered`], of which there are few, are kept beyond the bound, because the supervisor acts on them; and so is
+    /// what went over a connection, since a run could hide it among others. Nothing new is accepted while the queue
+    /// [is full](Self::is_full), so that these are no more than there are connections at once.
     pub(crate) fn push(&self, event: Event) {
         let mut waiting = self.lock();
-        let is_needed = matches!(event, Event::Failed(_) | Event::Answered);
+        let is_needed = !matches!(event, Event::Denied(_));
         if waiting.events.len() >= LONGEST && !is_needed {
             waiting.lost += 1;
             return;
@@ -51,6 +53,16 @@ impl Queue {
         let mut waiting = self.lock();
         self.silence();
         waiting.events.drain(..).collect()
+    }
+
+    /// Whether as many events wait as should.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().events.len() >= LONGEST
+    }
+
+    /// Counts an event that is not worth a place of its own.
+    pub(crate) fn lose(&self) {
+        self.lock().lost += 1;
     }
 
     /// How many events were not kept.
@@ -85,11 +97,14 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
+    use crate::event::Direction;
+    use crate::flow::record::Record;
 
     fn is_readable(queue: &Queue) -> bool {
         let mut polled = [PollFd::from_borrowed_fd(queue.descriptor(), PollFlags::IN)];
@@ -123,10 +138,16 @@ mod tests {
         for _ in 0..LONGEST + 10 {
             queue.push(Event::Denied(Box::new(denial.clone())));
         }
+        assert!(queue.is_full());
+        let queue = Arc::new(queue);
+        drop(Record::new(&queue, Direction::Outward, "b.example".into(), 443));
         queue.push(Event::Failed("told".into()));
-        assert_eq!(queue.lost(), 10);
+        queue.lose();
+        assert_eq!(queue.lost(), 11);
         let events = queue.drain();
-        assert_eq!(events.len(), LONGEST + 1);
+        assert_eq!(events.len(), LONGEST + 2);
+        assert!(matches!(&events[LONGEST], Event::Connection(connection) if connection.host == "b.example"));
         assert_eq!(events.last(), Some(&Event::Failed("told".into())));
+        assert!(!queue.is_full());
     }
 }

@@ -108,15 +108,18 @@ fn listener(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
 }
 
-/// What answers messages, and tells of names that are refused: of each one once, and of a bounded number.
+/// What answers messages, and tells of names that are refused: of each one once, of a bounded number, and of the others how often.
 fn responder(shared: &Arc<Shared>) -> impl serve::Respond {
     let (shared, tally) = (Arc::clone(shared), std::sync::Mutex::new(Tally::default()));
     move |message: &[u8]| {
         let answer = resolver::answer(message, &mut shared.names(), &shared.rules);
         if let Some(denial) = answer.denial {
-            let told = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).note(denial);
-            if let Some(denial) = told {
-                shared.events.push(Event::Denied(Box::new(name_denial(denial))));
+            let mut tally = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let beyond = tally.beyond();
+            match tally.note(denial) {
+                Some(denial) => shared.events.push(Event::Denied(Box::new(name_denial(denial)))),
+                None if tally.beyond() > beyond => shared.events.lose(),
+                None => {}
             }
         }
         answer.response
