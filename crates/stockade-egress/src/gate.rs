@@ -34,7 +34,7 @@ pub use error::GateError;
 pub use published::Published;
 
 use crate::dial::{Lookup, SystemLookup, Upstream};
-use crate::event::{Event, Lost, Process};
+use crate::event::{Event, Process};
 use crate::flow::Limits;
 use crate::rules::Rules;
 pub(crate) use shared::Shared;
@@ -125,8 +125,8 @@ pub struct Summary {
     pub received: u64,
     /// Events that [`Gate::events`] had not given out.
     pub events: Vec<Event>,
-    /// Events that were not kept because too many waited.
-    pub lost: Lost,
+    /// Denials that were not kept because too many waited.
+    pub lost_events: u64,
 }
 
 impl Gate {
@@ -173,7 +173,8 @@ impl Gate {
         self.shared.events.descriptor()
     }
 
-    /// Takes the events that wait: at most 1,024, and the few that must not be lost.
+    /// Takes the events that wait: at most 1,024, and those that must not be lost, of which there are no more than connections at
+    /// once.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.shared.events.drain()
@@ -189,7 +190,7 @@ impl Gate {
             sent: traffic.sent.used(),
             received: traffic.received.used(),
             events: self.shared.events.drain(),
-            lost: self.shared.events.lost(),
+            lost_events: self.shared.events.lost(),
         }
     }
 

@@ -126,15 +126,15 @@ impl<'a> DenialLog<'a> {
         self.denials.push(denial);
     }
 
-    /// Counts attempts of which nothing but the number is known.
-    pub fn drop_unknown(&mut self, attempts: u64) {
-        self.dropped = self.dropped.saturating_add(attempts);
-    }
-
     /// Whether nothing was refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.denials.is_empty()
+    }
+
+    /// Counts attempts of which whoever saw them kept no more than their number, as if they were beyond [`MAX_DENIALS`].
+    pub fn count_lost(&mut self, attempts: u64) {
+        self.dropped = self.dropped.saturating_add(attempts);
     }
 
     /// The denials, in order of first occurrence, and how many attempts beyond [`MAX_DENIALS`] distinct ones there were.
@@ -183,8 +183,9 @@ mod tests {
             log.record(Attempt::new(Area::Files, "read", format!("/x/{n}")));
         }
         log.record(Attempt::new(Area::Files, "read", "/x/0"));
+        log.count_lost(5);
         let (denials, dropped) = log.finish();
-        assert_eq!((denials.len(), dropped, denials[0].count), (MAX_DENIALS, 7, 2));
+        assert_eq!((denials.len(), dropped, denials[0].count), (MAX_DENIALS, 12, 2));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which of the addresses of a name may be dialled.
+//! Which addresses may be dialled for a host that the rules allow.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,7 @@ pub(super) fn usable(rules: &Rules, found: Vec<SocketAddr>, port: u16) -> Result
     }
 }
 
-/// Why an address must not be dialled for a name.
+/// Why an address must not be dialled.
 fn refusal(rules: &Rules, address: SocketAddr, port: u16) -> Option<String> {
     if let Err(misled) = rules.may_lead_to(address.ip(), port) {
         return Some(misled.to_string());

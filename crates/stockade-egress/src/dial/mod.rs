@@ -1,6 +1,7 @@
 //! Dialling: from an allowed host and port to a connected socket, and the only place of the gate that opens one to the outside.
 //!
-//! That a name is allowed says nothing about the addresses it leads to. So a name is looked up once, every address is checked,
+//! That a name is allowed says nothing about the addresses it leads to, and that every public address is open says nothing about
+//! the host's own. So a name is looked up once, every address is checked,
 //! and what is connected to is the address that was checked, not the name again: a name server that answers differently the
 //! second time (rebinding) is not asked a second time.
 //!
@@ -62,10 +63,10 @@ impl Dialer {
 
     async fn directly(&self, host: &Host, port: u16) -> Result<Dialled, DialError> {
         let found = match host {
+            // No rule need have named it: where every public address is open, it may still be one of the host's own.
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
             Host::Name(name) => self.lookup.find(name.as_str(), port).await?,
         };
-        // Also where the rules have decided about the address itself: one that is public may still be this host's own.
         let addresses = check::usable(&self.rules, found, port)?;
         let socket = within(connect::first(addresses)).await?;
         let address = socket.peer_addr().map_err(DialError::Connect)?.ip();
@@ -86,4 +87,26 @@ impl Dialer {
 
 async fn within<T>(connecting: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
     tokio::time::timeout(CONNECT_WITHIN, connecting).await.map_err(|_| DialError::Timeout(CONNECT_WITHIN))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::NetworkDefault;
+
+    #[test]
+    fn an_address_of_this_host_is_not_dialled_because_all_public_ones_are_open() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dialled = |allow: &[String]| {
+            let allow: Vec<_> = allow.iter().map(|rule| rule.parse().unwrap()).collect();
+            let rules = Arc::new(Rules::new(&allow, &[], NetworkDefault::Public));
+            let dialer = Dialer::new(rules, Arc::new(SystemLookup), None);
+            runtime.block_on(dialer.dial(&Host::Address(at.ip()), at.port()))
+        };
+        let refused = dialled(&[]).unwrap_err();
+        assert!(matches!(refused, DialError::Refused { address, .. } if address == at.ip()), "{refused}");
+        assert_eq!(dialled(&[at.to_string()]).unwrap().address, Some(at.ip()));
+    }
 }

@@ -9,7 +9,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::Event;
 
-/// Events that wait at most; about 512 KiB.
+/// Events that wait at most, but for those that are never lost; about 512 KiB.
 const LONGEST: usize = 1024;
 
 /// A bounded queue with an `eventfd(2)` that is readable while something waits.
@@ -22,16 +22,7 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     events: VecDeque<Event>,
-    lost: Lost,
-}
-
-/// How many events were not kept because too many waited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Of connections.
-    pub connections: u64,
-    /// Of refused attempts.
-    pub denials: u64,
+    lost: u64,
 }
 
 impl Queue {
@@ -40,16 +31,16 @@ impl Queue {
         Ok(Self { waiting: Mutex::default(), bell })
     }
 
-    /// Adds an event, or counts it as lost where the queue is full. Only [`Event::Failed`] and [`Event::Answered`], of which
-    /// there are few, are kept beyond the bound: the supervisor acts on them.
+    /// Adds an event, or counts it as lost where the queue is full. Only denials are lost. [`Event::Failed`] and
+    /// [`Event::Answered`], of which there are few, are kept beyond the bound, because the supervisor acts on them; and so is
+    /// what went over a connection, since a run could hide it among others. Nothing new is accepted while the queue
+    /// [is full](Self::is_full), so that these are no more than there are connections at once.
     pub(crate) fn push(&self, event: Event) {
         let mut waiting = self.lock();
-        if waiting.events.len() >= LONGEST {
-            match event {
-                Event::Connection(_) => return waiting.lost.connections += 1,
-                Event::Denied(_) => return waiting.lost.denials += 1,
-                Event::Failed(_) | Event::Answered => {}
-            }
+        let is_needed = !matches!(event, Event::Denied(_));
+        if waiting.events.len() >= LONGEST && !is_needed {
+            waiting.lost += 1;
+            return;
         }
         waiting.events.push_back(event);
         if waiting.events.len() == 1 {
@@ -64,8 +55,13 @@ impl Queue {
         waiting.events.drain(..).collect()
     }
 
+    /// Whether as many events wait as should.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().events.len() >= LONGEST
+    }
+
     /// How many events were not kept.
-    pub(crate) fn lost(&self) -> Lost {
+    pub(crate) fn lost(&self) -> u64 {
         self.lock().lost
     }
 
@@ -96,11 +92,14 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
+    use crate::event::Direction;
+    use crate::flow::record::Record;
 
     fn is_readable(queue: &Queue) -> bool {
         let mut polled = [PollFd::from_borrowed_fd(queue.descriptor(), PollFlags::IN)];
@@ -134,10 +133,15 @@ mod tests {
         for _ in 0..LONGEST + 10 {
             queue.push(Event::Denied(Box::new(denial.clone())));
         }
+        assert!(queue.is_full());
+        let queue = Arc::new(queue);
+        drop(Record::new(&queue, Direction::Outward, "b.example".into(), 443));
         queue.push(Event::Failed("told".into()));
-        assert_eq!(queue.lost(), Lost { connections: 0, denials: 10 });
+        assert_eq!(queue.lost(), 10);
         let events = queue.drain();
-        assert_eq!(events.len(), LONGEST + 1);
+        assert_eq!(events.len(), LONGEST + 2);
+        assert!(matches!(&events[LONGEST], Event::Connection(connection) if connection.host == "b.example"));
         assert_eq!(events.last(), Some(&Event::Failed("told".into())));
+        assert!(!queue.is_full());
     }
 }

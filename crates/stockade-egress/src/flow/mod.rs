@@ -9,7 +9,7 @@ mod pair;
 pub(crate) mod pipes;
 mod publish;
 mod pump;
-mod record;
+pub(crate) mod record;
 mod serve;
 
 pub use limits::Limits;

@@ -26,7 +26,7 @@ pub(crate) async fn serve(
     loop {
         let accepted = tokio::select! {
             _ = &mut closed => return,
-            accepted = accept::next(&listener, &shared.spare) => accepted,
+            accepted = accept::next(&listener, &shared.spare, &shared.events) => accepted,
         };
         match accepted {
             Accepted::Socket(client) => begin(&shared, &door, client),
