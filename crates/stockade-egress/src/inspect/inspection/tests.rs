@@ -171,6 +171,20 @@ fn what_follows_an_upgrade_is_no_way_around() {
     assert!(outcome(&[GET, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"].concat()).is_err());
 }
 
+/// Technique 55: clients offer HTTP/2 with their first request, and a server that takes it up gets nothing more.
+#[test]
+fn only_requests_follow_an_offer_of_http2() {
+    let offer = b"GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+                  Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n\r\n";
+    assert_eq!(outcome(&[offer.as_slice(), GET].concat()), Ok(None));
+    assert_eq!(outcome(&[offer.as_slice(), EVIL].concat()), evil());
+    for other in
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), b"\0\0\0\x04\0\0\0\0\0", b"\x81\x85\x01\x02\x03\x04abcde"]
+    {
+        assert!(outcome(&[offer.as_slice(), other, b"\r\n\r\n"].concat()).is_err(), "{}", other.escape_ascii());
+    }
+}
+
 /// Technique 49, in each place where TLS names a server.
 #[test]
 fn every_hello_is_checked() {
