@@ -2,7 +2,7 @@
 //!
 //! A door is made when a program first connects there, because a socket that listens on an address takes its port from the
 //! program's own servers. The supervisor's thread makes doors and looks them up; the gate's thread accepts from them. A door is
-//! closed when the table is full and another one is needed.
+//! closed soon after it was last used, or when the table is full and another one is needed. Connections go on without it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -123,6 +123,16 @@ impl Doors {
         }
     }
 
+    /// Closes the doors to which nobody was told to connect within the last second, so that a server inside can have the port.
+    pub(crate) fn close_unused(&self, now: Instant) {
+        self.table().retain(|_, held| now.saturating_duration_since(held.door.last().0) < EXPECTED);
+    }
+
+    /// Whether there is no door.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table().is_empty()
+    }
+
     /// Adds a door. The result completes when the door is to be closed.
     pub(crate) fn add(&self, door: &Arc<Door>) -> oneshot::Receiver<()> {
         let (open, closed) = oneshot::channel();
@@ -167,6 +177,10 @@ mod tests {
         assert!(doors.at(&door(1).address).is_none() && doors.at(&door(2).address).is_some());
         assert!(closing[0].try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
         assert!(closing[1].try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        doors.close_unused(now + Duration::from_millis(1900));
+        assert!(doors.at(&door(899).address).is_none() && doors.at(&door(901).address).is_some());
+        doors.close_unused(now + Duration::from_secs(9));
+        assert!(doors.is_empty());
     }
 
     #[test]

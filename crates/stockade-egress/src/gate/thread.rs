@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::{SocketType, sockopt};
 use tokio::runtime::{Builder, Runtime};
@@ -26,6 +26,9 @@ const KEEP_THREAD: Duration = Duration::from_secs(5);
 /// Connections that wait to be accepted at one door. The kernel drops what does not fit, and a program that connects tries again
 /// only after a second.
 const BACKLOG: i32 = 1024;
+
+/// How often doors that nobody uses are closed.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Starts the thread with everything that can fail already done.
 pub(super) fn start(
@@ -149,6 +152,7 @@ async fn serve_until(
                     return Err("a part of the gate that serves sockets has panicked".to_owned());
                 }
             }
+            () = tokio::time::sleep(CLOSING), if !shared.doors.is_empty() => shared.doors.close_unused(Instant::now()),
             Some(NewDoor { door, socket, closed }) = new_doors.recv() => match listener(socket) {
                 Ok(listener) => {
                     tasks.spawn(flow::serve(Arc::clone(shared), door, listener, closed));
