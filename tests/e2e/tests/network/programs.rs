@@ -175,7 +175,7 @@ pub(crate) static PROGRAMS: &[Program] = &[
         needs: ("go version", "needs Go: apt-get install golang-go"),
         services: &["tls"],
         setup: "cp JOBS/fetch.go.txt home/project/fetch.go; cd home/project; \
-                GOCACHE=$(dirname BASE)/stockade-e2e-go-$(id -u) CGO_ENABLED=0 GO111MODULE=off go build -o fetch fetch.go",
+                GOCACHE=BASE/go CGO_ENABLED=0 GO111MODULE=off go build -o fetch fetch.go",
         script: "SSL_CERT_FILE=ca.pem ./fetch http://allowed.example/ https://allowed.example/tls",
         ..BASE
     },
