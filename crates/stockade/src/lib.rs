@@ -43,6 +43,13 @@
 //! # }
 //! ```
 //!
+//! # Network
+//!
+//! Nothing outside is reached but what the policy names (`network.allow`); each connection is an [`Event::Connected`] when it has
+//! ended. Where the policy says `network.default = "ask"`, [`run_asking`] puts a [`Question`] to the caller's [`Decider`] about
+//! every endpoint that no rule names; [`run()`] and [`run_by`] refuse these. [`reach()`] says which rule of a plan decides, without
+//! connecting.
+//!
 //! # Threads
 //!
 //! A sandbox starts as a copy of the calling process, which is sound only while that has one thread. In a process with
