@@ -9,6 +9,9 @@ use super::{Protocol, Refusal, hello};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What a client of PostgreSQL sends to ask for TLS, and for GSSAPI (PostgreSQL, message formats).
 const REQUESTS_FOR_TLS: [&[u8]; 2] = [b"\0\0\0\x08\x04\xd2\x16\x2f", b"\0\0\0\x08\x04\xd2\x16\x30"];
+/// How what balances load tells a server where a connection comes from, in both versions of the PROXY protocol of HAProxy.
+/// What comes behind is meant for the server, HTTP as a rule, and a program has no use for it.
+const ORIGINS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 /// Methods whose request may have no version (RFC 1945, section 5), and would be answered by some servers.
 const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH", b"CONNECT"];
 
@@ -42,6 +45,14 @@ pub(super) fn look(held: &[u8], upgraded: bool, searched: usize) -> Result<First
             return Ok(First::AsksForTls(request.len()));
         }
         if request.starts_with(held) {
+            return Ok(First::More);
+        }
+    }
+    for origin in ORIGINS {
+        if held.starts_with(origin) {
+            return Err(Refusal::Request("another origin is claimed before it"));
+        }
+        if origin.starts_with(held) {
             return Ok(First::More);
         }
     }

@@ -185,6 +185,15 @@ fn only_requests_follow_an_offer_of_http2() {
     }
 }
 
+/// Technique 55: a server behind one that balances load reads a line before the request.
+#[test]
+fn requests_behind_a_claimed_origin_are_refused() {
+    for origin in [b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n".as_slice(), b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"] {
+        assert!(outcome(&[origin, EVIL].concat()).is_err(), "{}", origin.escape_ascii());
+    }
+    assert_eq!(outcome(&[b"\r\n", GET].concat()), Ok(None), "empty lines alone are none");
+}
+
 /// Technique 49, in each place where TLS names a server.
 #[test]
 fn every_hello_is_checked() {
