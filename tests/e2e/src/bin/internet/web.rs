@@ -90,6 +90,8 @@ fn head(input: &mut impl BufRead) -> io::Result<Option<Request>> {
         match (line.is_empty(), lines.is_empty()) {
             (true, true) => {}
             (true, false) => return Ok(Some(Request { lines })),
+            // Where a connection comes from, as a server behind one that balances load is told.
+            (false, true) if line.starts_with(b"PROXY ") || line.starts_with(b"\0") || line == b"QUIT" => {}
             // A folded line belongs to the one before it (RFC 9112, 5.2).
             (false, false) if matches!(line[0], b' ' | b'\t') => {
                 if let Some(last) = lines.last_mut() {

@@ -56,6 +56,19 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..BASE
     },
     Attack {
+        name: "request-behind-a-claimed-origin",
+        techniques: &[49, 55],
+        about: "Claim to balance load, by the PROXY protocol, and send another host's request behind that.",
+        attempt: |_| {
+            any([
+                say(format!("PROXY TCP4 192.0.2.7 203.0.113.10 1 80\r\n{INNER}").as_bytes(), 1),
+                say(format!("\r\n\r\n\0\r\nQUIT\n{INNER}").as_bytes(), 1),
+            ])
+        },
+        trace: REFUSED,
+        ..BASE
+    },
+    Attack {
         name: "absolute-target",
         techniques: &[49],
         about: "Name another host in the request's target than in its Host header.",
