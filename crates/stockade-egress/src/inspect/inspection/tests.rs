@@ -194,6 +194,26 @@ fn requests_behind_a_claimed_origin_are_refused() {
     assert_eq!(outcome(&[b"\r\n", GET].concat()), Ok(None), "empty lines alone are none");
 }
 
+/// Technique 55: what Python's `http.server` reads as a request, and others do.
+#[test]
+fn odd_spaces_hide_no_request() {
+    for space in b" \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0" {
+        let around = |line: [&[u8]; 5]| [line.concat().as_slice(), b"\r\nHost: evil.test\r\n\r\n"].concat();
+        for request in [
+            around([&[*space], b"GET", b" ", b"/ ", b"HTTP/1.1"]),
+            around([b"GET", &[*space], b"/", &[*space], b"HTTP/1.1"]),
+        ] {
+            assert!(outcome(&request).is_err(), "{}", request.escape_ascii());
+            let pieces = request.chunks(1);
+            assert!(push_all(pieces).1.is_err(), "{} byte by byte", request.escape_ascii());
+        }
+    }
+    // What is no request passes at once, whatever it begins with.
+    for other in [b" \0\0\x01\x85".as_slice(), b"\x1c\x02ab", b"\xa0\xa0\x01", b"ab\x01"] {
+        assert_eq!(outcome(other), Ok(Some(Protocol::Other)), "{}", other.escape_ascii());
+    }
+}
+
 /// Technique 49, in each place where TLS names a server.
 #[test]
 fn every_hello_is_checked() {
