@@ -98,7 +98,8 @@ fn head(input: &mut impl BufRead) -> io::Result<Option<Request>> {
                     Vec::extend(last, line);
                 }
             }
-            _ => lines.push(line),
+            // Some take a lone CR for the end of a line.
+            _ => lines.extend(line.split(|byte| *byte == b'\r').map(<[u8]>::to_vec)),
         }
     }
 }
