@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::inspect::{Protocol, Refusal};
+pub use queue::Lost;
 pub(crate) use queue::Queue;
 
 /// Longest name of a program that an event carries, in characters.

@@ -34,7 +34,7 @@ pub use error::GateError;
 pub use published::Published;
 
 use crate::dial::{Lookup, SystemLookup, Upstream};
-use crate::event::{Event, Process};
+use crate::event::{Event, Lost, Process};
 use crate::flow::Limits;
 use crate::rules::Rules;
 pub(crate) use shared::Shared;
@@ -126,7 +126,7 @@ pub struct Summary {
     /// Events that [`Gate::events`] had not given out.
     pub events: Vec<Event>,
     /// Events that were not kept because too many waited.
-    pub lost_events: u64,
+    pub lost: Lost,
 }
 
 impl Gate {
@@ -189,7 +189,7 @@ impl Gate {
             sent: traffic.sent.used(),
             received: traffic.received.used(),
             events: self.shared.events.drain(),
-            lost_events: self.shared.events.lost(),
+            lost: self.shared.events.lost(),
         }
     }
 

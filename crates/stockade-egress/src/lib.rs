@@ -27,6 +27,6 @@ pub mod resolver;
 pub mod rules;
 
 pub use dial::{Lookup, SystemLookup, Upstream, UpstreamError};
-pub use event::{Connection, Denial, Direction, End, Event, Limit, Process, Reason};
+pub use event::{Connection, Denial, Direction, End, Event, Limit, Lost, Process, Reason};
 pub use flow::Limits;
 pub use gate::{Admission, Decider, Decision, Gate, GateConfig, GateError, Inside, Published, Question, Summary};

@@ -126,6 +126,11 @@ impl<'a> DenialLog<'a> {
         self.denials.push(denial);
     }
 
+    /// Counts attempts of which nothing but the number is known.
+    pub fn drop_unknown(&mut self, attempts: u64) {
+        self.dropped = self.dropped.saturating_add(attempts);
+    }
+
     /// Whether nothing was refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -112,7 +112,10 @@ impl OpenGate {
         let Self { gate, found, started, .. } = self;
         if let Some(gate) = Rc::into_inner(gate) {
             let summary = gate.finish();
-            found.borrow_mut().take(summary.events, started, denials, tell);
+            let mut found = found.borrow_mut();
+            found.take(summary.events, started, denials, tell);
+            found.network.connections_dropped += summary.lost.connections;
+            denials.drop_unknown(summary.lost.denials);
         }
         found.take()
     }

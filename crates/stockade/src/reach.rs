@@ -35,6 +35,10 @@ impl FromStr for Endpoint {
         let (host, port) = text.rsplit_once(':').ok_or(NoEndpoint::Port)?;
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|port| digits && *port > 0).ok_or(NoEndpoint::Port)?;
+        // The last part of an IPv6 address without brackets is not told from a port.
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(EndpointError::Brackets.into());
+        }
         Ok(Self { host: host.parse()?, port })
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 use stockade::Report;
+use stockade::policy::endpoint::EndpointRule;
 use stockade::report::{Area, Denial, Known, Level, Outcome, Quarantined};
 
 use super::text::escaped;
@@ -41,6 +42,7 @@ pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     quarantined(&mut lines, &report.quarantined, if verbose { usize::MAX } else { FEW / 2 });
     failed(&mut lines, report);
     denials(&mut lines, report, verbose);
+    lines.extend(report.network.iter().filter_map(|network| traffic::unreached(network, &report.denials, FEW)));
     if verbose {
         lines.extend(report.network.iter().map(traffic::told));
         enforcement(&mut lines, report);
@@ -163,7 +165,8 @@ fn denial_line(denial: &Denial) -> String {
         }
         // No option would help, so that the reason is all there is to say.
         (None, Some(rule)) if denial.area == Area::Network => {
-            let _infallible = write!(line, ": {}", escaped(rule));
+            let by = if rule.parse::<EndpointRule>().is_ok() { "denied by the rule " } else { "" };
+            let _infallible = write!(line, ": {by}{}", escaped(rule));
         }
         _ => {}
     }

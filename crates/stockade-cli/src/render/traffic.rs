@@ -1,8 +1,9 @@
 //! What went through the gate, in a line for each endpoint.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use stockade::report::{Direction, NetworkReport, Traffic};
+use stockade::report::{Denial, Direction, NetworkReport, Traffic};
 use stockade::units::ByteSize;
 
 use super::text::escaped;
@@ -19,6 +20,31 @@ pub(super) fn told(report: &NetworkReport) -> String {
         let _infallible = writeln!(lines, "  elsewhere: {}", amounts(report.elsewhere));
     }
     lines
+}
+
+/// Endpoints that could not be reached although they may be, with the reason: programs only see that the connection is broken
+/// off. At most `few`; `None` where there are none, and without those that a denial tells of.
+pub(super) fn unreached(report: &NetworkReport, denials: &[Denial], few: usize) -> Option<String> {
+    let mut endpoints = BTreeMap::new();
+    for connection in report.connections.iter().filter(|connection| connection.address.is_none()) {
+        let endpoint = format!("{}:{}", connection.host, connection.port);
+        if let Some(reason) = &connection.failed
+            && !denials.iter().any(|denial| denial.target == endpoint)
+        {
+            endpoints.insert(endpoint, reason);
+        }
+    }
+    if endpoints.is_empty() {
+        return None;
+    }
+    let mut lines = "stockade: not reached:\n".to_owned();
+    for (endpoint, reason) in endpoints.iter().take(few) {
+        let _infallible = writeln!(lines, "  {}: {}", escaped(endpoint), escaped(reason));
+    }
+    if endpoints.len() > few {
+        let _infallible = writeln!(lines, "  and {} more; --report FILE holds them", endpoints.len() - few);
+    }
+    Some(lines)
 }
 
 fn amounts(traffic: Traffic) -> String {

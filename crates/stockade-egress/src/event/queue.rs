@@ -22,7 +22,16 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     events: VecDeque<Event>,
-    lost: u64,
+    lost: Lost,
+}
+
+/// How many events were not kept because too many waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Of connections.
+    pub connections: u64,
+    /// Of refused attempts.
+    pub denials: u64,
 }
 
 impl Queue {
@@ -35,10 +44,12 @@ impl Queue {
     /// there are few, are kept beyond the bound: the supervisor acts on them.
     pub(crate) fn push(&self, event: Event) {
         let mut waiting = self.lock();
-        let is_needed = matches!(event, Event::Failed(_) | Event::Answered);
-        if waiting.events.len() >= LONGEST && !is_needed {
-            waiting.lost += 1;
-            return;
+        if waiting.events.len() >= LONGEST {
+            match event {
+                Event::Connection(_) => return waiting.lost.connections += 1,
+                Event::Denied(_) => return waiting.lost.denials += 1,
+                Event::Failed(_) | Event::Answered => {}
+            }
         }
         waiting.events.push_back(event);
         if waiting.events.len() == 1 {
@@ -54,7 +65,7 @@ impl Queue {
     }
 
     /// How many events were not kept.
-    pub(crate) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> Lost {
         self.lock().lost
     }
 
@@ -124,7 +135,7 @@ mod tests {
             queue.push(Event::Denied(Box::new(denial.clone())));
         }
         queue.push(Event::Failed("told".into()));
-        assert_eq!(queue.lost(), 10);
+        assert_eq!(queue.lost(), Lost { connections: 0, denials: 10 });
         let events = queue.drain();
         assert_eq!(events.len(), LONGEST + 1);
         assert_eq!(events.last(), Some(&Event::Failed("told".into())));

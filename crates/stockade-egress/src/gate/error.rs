@@ -18,9 +18,7 @@ pub enum GateError {
     #[error("cannot make an eventfd: {0}; raise the limit on open files")]
     Eventfd(#[source] io::Error),
     /// A published port is taken on the host, or must not be bound.
-    #[error(
-        "cannot publish a port at {address}: {source}; end the program that listens there, or publish another port"
-    )]
+    #[error("cannot publish a port at {address}: {source}; {}", remedy(source))]
     Publish {
         /// Where.
         address: SocketAddr,
@@ -36,4 +34,14 @@ pub enum GateError {
     /// The system refused a thread.
     #[error("cannot start a thread for the gate: {0}; raise the limit on processes")]
     Thread(#[source] io::Error),
+}
+
+/// What to do about a port that cannot be bound.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "publish a higher port: low ones are for root only (net.ipv4.ip_unprivileged_port_start)"
+        }
+        _ => "end the program that listens there, or publish another port",
+    }
 }

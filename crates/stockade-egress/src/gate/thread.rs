@@ -10,12 +10,13 @@ use rustix::net::{SocketType, sockopt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::error::GateError;
 use super::shared::{NewDoor, Setup, Shared};
 use crate::event::{Denial, Event, Limit, Reason};
 use crate::flow;
-use crate::resolver::{self, Tally, serve};
+use crate::resolver::{self, serve};
 
 /// Threads for what blocks: lookups, and one for sockets inside.
 const BLOCKING_THREADS: usize = crate::dial::LOOKUPS_AT_ONCE + 1;
@@ -111,16 +112,13 @@ fn listener(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
 }
 
-/// What answers messages, and tells of names that are refused: of each one once, and of a bounded number.
+/// What answers messages, and tells of names that are refused.
 fn responder(shared: &Arc<Shared>) -> impl serve::Respond {
-    let (shared, tally) = (Arc::clone(shared), std::sync::Mutex::new(Tally::default()));
+    let shared = Arc::clone(shared);
     move |message: &[u8]| {
         let answer = resolver::answer(message, &mut shared.names(), &shared.rules);
         if let Some(denial) = answer.denial {
-            let told = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).note(denial);
-            if let Some(denial) = told {
-                shared.events.push(Event::Denied(Box::new(name_denial(denial))));
-            }
+            shared.events.push(Event::Denied(Box::new(name_denial(denial))));
         }
         answer.response
     }
@@ -144,6 +142,8 @@ async fn serve_until(
     mut new_doors: mpsc::Receiver<NewDoor>,
     mut stop: oneshot::Receiver<()>,
 ) -> Result<(), String> {
+    let mut closing = tokio::time::interval(CLOSING);
+    closing.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = &mut stop => return Ok(()),
@@ -152,7 +152,7 @@ async fn serve_until(
                     return Err("a part of the gate that serves sockets has panicked".to_owned());
                 }
             }
-            () = tokio::time::sleep(CLOSING), if !shared.doors.is_empty() => shared.doors.close_unused(Instant::now()),
+            _ = closing.tick(), if !shared.doors.is_empty() => shared.doors.close_unused(Instant::now()),
             Some(NewDoor { door, socket, closed }) = new_doors.recv() => match listener(socket) {
                 Ok(listener) => {
                     tasks.spawn(flow::serve(Arc::clone(shared), door, listener, closed));

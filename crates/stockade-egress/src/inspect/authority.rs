@@ -24,6 +24,8 @@ fn read(text: &[u8]) -> Option<(Host, Option<u16>)> {
         None => None,
         Some(digits) => Some(read_port(digits)?),
     };
+    // A name may end in the root's dot, as people write it (RFC 3986, section 3.2.2).
+    let host = host.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(host);
     Some((host.parse().ok()?, port))
 }
 

@@ -7,10 +7,8 @@
 mod answer;
 mod message;
 pub mod serve;
-mod tally;
 
 pub use answer::{Answer, Denial, Reason, answer};
-pub use tally::{MAX_COUNTED, Tally};
 
 /// Longest response, in bytes: what fits every transport (RFC 1035, section 2.3.4), so that none is ever truncated.
 pub const MAX_RESPONSE: usize = 512;

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use stockade_spec::glob::Glob;
 use stockade_spec::plan::{Operation, Plan};
-use stockade_spec::report::Area;
+use stockade_spec::report::{Area, allow_option};
 use stockade_spec::tier::Tier;
 
 use crate::denials::Attempt;
@@ -57,9 +57,7 @@ pub fn infer(plan: &Plan, error_text: &[u8], exists: impl Fn(&Path) -> bool) -> 
             let attempts = candidates::paths(line).filter_map(|path| explain(plan, failure, path, &exists));
             found.extend(attempts.take(1));
         }
-        found.extend(
-            candidates::unresolved_host(line).map(|host| Attempt::new(Area::Network, "resolve", host).inferred()),
-        );
+        found.extend(candidates::unresolved_host(line).map(unresolved));
         if found.len() >= MAX_INFERRED {
             break;
         }
@@ -151,6 +149,15 @@ fn rule_for<'r>(rules: &'r [String], workspace: &Path, path: &Path) -> Option<&'
 /// Components of the longest path that covers `path`.
 fn covered(paths: &[PathBuf], path: &Path) -> Option<usize> {
     paths.iter().filter(|above| path.starts_with(above)).map(|above| above.components().count()).max()
+}
+
+/// A name that could not be looked up; a rule for it would make it known, if it is one that a rule can have.
+fn unresolved(host: &str) -> Attempt {
+    let attempt = Attempt::new(Area::Network, "resolve", host).inferred();
+    match allow_option(host, 443) {
+        Some(option) => attempt.suggestion(option.trim_end_matches(":443")),
+        None => attempt,
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketType};
 use stockade_spec::plan::NetworkFilter;
 use stockade_spec::plan::gate::EndpointRule;
 use stockade_spec::plan::gate::{GateRoutes, NAME_SERVER_PORT};
-use stockade_spec::report::{Area, ProcessRef};
+use stockade_spec::report::{Area, ProcessRef, allow_option};
 
 use super::address::{self, Address, MAX_ADDRESS};
 use super::asker::Asker;
@@ -176,7 +176,20 @@ fn refused(refusal: Refusal, operation: &'static str, process: Option<ProcessRef
 }
 
 fn refuse(asker: &Asker<'_>, operation: &'static str, to: SocketAddr, log: &mut DenialLog<'_>) -> Answer {
-    record_internet(asker, operation, to, log);
+    let mut attempt = Attempt::new(Area::Network, operation, to.to_string()).by(asker.process());
+    // A gate would lead connections out, and nothing else.
+    let is_connection = || {
+        asker
+            .duplicate(asker.number(0))
+            .and_then(|socket| socket_type(&socket))
+            .is_ok_and(|it| it == SocketType::STREAM)
+    };
+    if operation == "connect"
+        && let Some(option) = allow_option(&to.ip().to_string(), to.port()).filter(|_| is_connection())
+    {
+        attempt = attempt.suggestion(option);
+    }
+    log.record(attempt);
     Answer::Fail(Errno::ACCESS)
 }
 

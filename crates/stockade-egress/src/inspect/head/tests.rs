@@ -28,6 +28,7 @@ fn requests_to_this_host_pass() {
         format!("GET / HTTP/1.1\r\n{HOST}X-Any: \u{e4}\tb \"c\"\r\nX-Empty:\r\n\r\n"),
         format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n"),
         "GET / HTTP/1.0\r\n\r\n".into(),
+        "GET / HTTP/1.1\r\nHost: api.example.com.:80\r\n\r\n".into(),
     ] {
         assert_eq!(read_text(&request), Ok(plain), "{request:?}");
     }
@@ -43,7 +44,8 @@ fn requests_to_other_hosts_are_refused() {
     for named in [
         "evil.test",
         "api.example.com.evil.test",
-        "api.example.com.",
+        "api.example.com..",
+        "evil.test.",
         "api.example.com@evil.test",
         "evil.test@api.example.com",
         "api.example.com:443",

@@ -123,15 +123,18 @@ fn error_texts_of_common_programs() {
             "write /home/ann/work/.git/hooks/x **/.git/hooks/** -",
         ),
         ("mv: cannot move '../.git' to '../g': Device or resource busy", "rename /home/ann/work/.git held in place -"),
-        ("curl: (6) Could not resolve host: example.com", "resolve example.com - -"),
+        ("curl: (6) Could not resolve host: example.com", "resolve example.com - --allow example.com"),
         (
             "ssh: Could not resolve hostname git.example.com: Temporary failure in name resolution",
-            "resolve git.example.com - -",
+            "resolve git.example.com - --allow git.example.com",
         ),
-        ("npm error getaddrinfo EAI_AGAIN registry.example.com", "resolve registry.example.com - -"),
+        (
+            "npm error getaddrinfo EAI_AGAIN registry.example.com",
+            "resolve registry.example.com - --allow registry.example.com",
+        ),
         (
             "HTTPSConnectionPool(host='packages.example.org', port=443): Max retries exceeded",
-            "resolve packages.example.org - -",
+            "resolve packages.example.org - --allow packages.example.org",
         ),
     ];
     for (text, expected) in cases {
