@@ -58,11 +58,12 @@ impl<'p> Prepared<'p> {
     /// # Errors
     /// When the system refuses a thread or a descriptor.
     pub(crate) fn start(self, parts: GateParts, decider: Option<Decider>) -> Result<OpenGate, Error> {
-        raise_descriptor_limit();
+        let descriptors = raise_descriptor_limit();
         let GateParts { service, name_server, undelivered } = parts;
         let Self { rules, publish, upstream } = self;
         let mut config = GateConfig::new(compiled(rules), rules.ranges.ipv4, rules.ranges.ipv6);
         config.limits = limits(rules);
+        config.limits.at_once = config.limits.at_once.min(at_once(descriptors));
         config.publish = publish;
         config.upstream = upstream;
         config.name_server = name_server;
@@ -237,9 +238,16 @@ fn upstream(request: &Request) -> Result<Option<Upstream>, Error> {
     Upstream::new(&url, &value(&EXCEPTIONS).unwrap_or_default()).map(Some).map_err(Error::Upstream)
 }
 
-/// A connection takes up to six descriptors. Where the limit cannot be raised, the gate refuses what it has none for.
-fn raise_descriptor_limit() {
+/// Takes as many descriptors as there may be, and says how many; `None` where there is no limit.
+fn raise_descriptor_limit() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).ok();
+    getrlimit(Resource::Nofile).current
+}
+
+/// Connections at once for which there are descriptors. Each takes up to six, and the rest is for listeners and for the
+/// supervisor itself: where it cannot look at the processes any more, it ends the run.
+fn at_once(descriptors: Option<u64>) -> u32 {
+    descriptors.map_or(u32::MAX, |descriptors| u32::try_from(descriptors / 8).unwrap_or(u32::MAX).max(1))
 }

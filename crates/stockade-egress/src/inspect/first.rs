@@ -9,8 +9,15 @@ use super::{Protocol, Refusal, hello};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What a client of PostgreSQL sends to ask for TLS, and for GSSAPI (PostgreSQL, message formats).
 const REQUESTS_FOR_TLS: [&[u8]; 2] = [b"\0\0\0\x08\x04\xd2\x16\x2f", b"\0\0\0\x08\x04\xd2\x16\x30"];
+/// How what balances load tells a server where a connection comes from, in both versions of the PROXY protocol of HAProxy.
+/// What comes behind is meant for the server, HTTP as a rule, and a program has no use for it.
+const ORIGINS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 /// Methods whose request may have no version (RFC 1945, section 5), and would be answered by some servers.
 const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH", b"CONNECT"];
+
+/// What readers of HTTP pass over in front of a first line or take for spaces in it: what C takes for one, and what Python's
+/// `str.split` does besides, on which its `http.server` builds.
+const SPACES: &[u8] = b" \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0";
 
 /// Longest first word that could be a method. The longest that is registered has 17 letters; what is longer is the text of
 /// some other protocol, which may have no lines at all.
@@ -45,8 +52,16 @@ pub(super) fn look(held: &[u8], upgraded: bool, searched: usize) -> Result<First
             return Ok(First::More);
         }
     }
-    // Servers pass over empty lines in front of a request (RFC 9112, section 2.2).
-    let blank = held.iter().take_while(|byte| b"\r\n".contains(byte)).count();
+    for origin in ORIGINS {
+        if held.starts_with(origin) {
+            return Err(Refusal::Request("another origin is claimed before it"));
+        }
+        if origin.starts_with(held) {
+            return Ok(First::More);
+        }
+    }
+    // Servers pass over empty lines in front of a request (RFC 9112, section 2.2), and some over more.
+    let blank = held.iter().take_while(|byte| SPACES.contains(byte)).count();
     let rest = &held[blank..];
     if !could_be_request(rest) {
         return Ok(First::Pass(Protocol::Other));
@@ -66,7 +81,8 @@ fn could_be_request(bytes: &[u8]) -> bool {
         return false;
     }
     let Some(behind) = bytes.get(word) else { return true };
-    if word == 0 || !b" \t\r\n".contains(behind) {
+    let is_odd = SPACES.contains(behind) && bytes[..word].iter().all(u8::is_ascii_alphabetic);
+    if word == 0 || !(is_odd || b" \t\r\n".contains(behind)) {
         return false;
     }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -82,7 +98,7 @@ fn of_line(line: &[u8], held: &[u8], upgraded: bool) -> Result<First, Refusal> {
     if has_version(line) {
         return Ok(First::Request);
     }
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut words = line.split(|byte| SPACES.contains(byte)).filter(|word| !word.is_empty());
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_url = target.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"http"));
     if METHODS.contains(&method) && (is_url || target.starts_with(b"/")) {
@@ -93,8 +109,7 @@ fn of_line(line: &[u8], held: &[u8], upgraded: bool) -> Result<First, Refusal> {
 
 /// Whether a version of HTTP stands behind some space, in letters of any case.
 fn has_version(line: &[u8]) -> bool {
-    let separators = b" \t\r\x0b\x0c";
-    line.windows(6).any(|part| separators.contains(&part[0]) && part[1..].eq_ignore_ascii_case(b"HTTP/"))
+    line.windows(6).any(|part| SPACES.contains(&part[0]) && part[1..].eq_ignore_ascii_case(b"HTTP/"))
 }
 
 /// Whether a byte may be in a method or the name of a field (RFC 9110, section 5.6.2).

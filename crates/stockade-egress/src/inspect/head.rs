@@ -57,8 +57,7 @@ pub(super) fn read(head: &[u8], host: &HostName, port: u16) -> Result<Head, Refu
     }
     request.check_target(host, port)?;
     fields.check_host(&request, host, port)?;
-    fields.check_upgrade()?;
-    Ok(Head { body: fields.body(&request)?, upgrade: !fields.upgrades.is_empty() })
+    Ok(Head { body: fields.body(&request)?, upgrade: fields.may_switch() })
 }
 
 /// Lines that end with CR and LF.
@@ -185,15 +184,16 @@ impl<'h> Fields<'h> {
         }
     }
 
-    /// Everything but HTTP/2 may be switched to (RFC 9113, section 3.1).
-    fn check_upgrade(&self) -> Result<(), Refusal> {
-        let wanted = self.upgrades.iter().flat_map(|value| value.split(|byte| *byte == b','));
+    /// Whether something that is no HTTP may follow. Offers of HTTP/2 (RFC 7540, section 3.2) are made by common clients with
+    /// their first request, and passed over by almost every server; so they pass, but only requests may follow. The
+    /// preface, with which HTTP/2 would begin, is none.
+    fn may_switch(&self) -> bool {
+        let mut wanted = self.upgrades.iter().flat_map(|value| value.split(|byte| *byte == b','));
         let hides = |protocol: &[u8]| {
             let protocol = protocol.trim_ascii().to_ascii_lowercase();
             protocol.starts_with(b"h2") || protocol.starts_with(b"h3") || protocol.starts_with(b"http")
         };
-        let hidden = self.has_settings || wanted.into_iter().any(hides);
-        if hidden { Err(Refusal::Hidden("an upgrade to HTTP/2")) } else { Ok(()) }
+        !self.upgrades.is_empty() && !self.has_settings && !wanted.any(hides)
     }
 
     /// How long the body is (RFC 9112, section 6).

@@ -13,8 +13,9 @@
 //!   `Host`, and in its target where that names one. Where two readers could see different messages (a folded or twofold
 //!   field, a length besides chunks, a lone LF) the connection is refused.
 //! - **Upgrades**: what follows an upgrade is taken for HTTP again if it looks like HTTP, since the server may have declined.
-//!   Upgrading to HTTP/2 hides later names in compressed fields, and is refused; so is `CONNECT`, which has no use with the
-//!   host itself.
+//!   HTTP/2 hides later names in compressed fields: an offer to upgrade to it, as common clients make it with their first
+//!   request, passes, and a server that takes it up gets nothing more. `CONNECT` has no use with the host itself, and is
+//!   refused.
 //! - **HTTP/2 without TLS** (by prior knowledge, RFC 9113, section 3.3) passes: it is what gRPC speaks in private networks. Its
 //!   names are as little seen as those inside TLS.
 //! - **Everything else** passes. What could still become HTTP, for want of a first whole line, is held.

@@ -58,7 +58,7 @@ pub enum Refusal {
     /// A request is not written as strictly as needed to know where it ends and what it names.
     #[error("the HTTP request is malformed or ambiguous: {0}")]
     Request(&'static str),
-    /// `CONNECT`, or an upgrade to HTTP/2.
+    /// `CONNECT`.
     #[error("the HTTP request wants a stream in which hosts cannot be checked: {0}")]
     Hidden(&'static str),
     /// More than [`MAX_HELD`](super::MAX_HELD) bytes came without an end.

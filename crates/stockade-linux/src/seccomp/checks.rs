@@ -53,18 +53,22 @@ const DATAGRAM: u32 = 2;
 const CONNECTED_TYPES: [u32; 2] = [STREAM, 5];
 /// Any (0) and TCP.
 const STREAM_PROTOCOLS: [u32; 2] = [0, 6];
-/// Any (0), UDP, and the echo requests of ICMP and ICMPv6 (the kernel's `ping_group_range` has the last word).
-const DATAGRAM_PROTOCOLS: [u32; 4] = [0, 17, 1, 58];
+/// Any (0) and UDP.
+const DATAGRAM_PROTOCOLS: [u32; 2] = [0, 17];
+/// Echo requests by ICMP and ICMPv6. A new network namespace lets nobody send them (`ping_group_range`, `icmp(7)`), without
+/// a word to the supervisor; so they are refused here, with the kernel's error, for the sake of a record.
+const ECHO_PROTOCOLS: [u32; 2] = [1, 58];
 const MPTCP: u32 = 262;
 
-/// Unix sockets end in `unix`; TCP, UDP, ping and routing-netlink sockets end in `network`; everything else is refused.
+/// Unix sockets end in `unix`; TCP, UDP and routing-netlink sockets end in `network`; everything else is refused.
 ///
 /// Multipath TCP is refused without a report: Go asks for it first and then takes TCP.
 pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block) -> Block {
     let protocol = verdicts.refuse(libc::EPROTONOSUPPORT);
     let multipath = branch(Test::Equal(MPTCP), Verdicts::fail(libc::EPROTONOSUPPORT), protocol.clone());
     let stream = load_low(2, branch_any(&STREAM_PROTOCOLS, network, multipath));
-    let datagram = load_low(2, branch_any(&DATAGRAM_PROTOCOLS, network, protocol));
+    let echo = branch_any(&ECHO_PROTOCOLS, &verdicts.refuse(libc::EACCES), protocol);
+    let datagram = load_low(2, branch_any(&DATAGRAM_PROTOCOLS, network, echo));
     let other_type = branch(Test::Equal(DATAGRAM), datagram, verdicts.refuse(libc::EPERM));
     let inet = load_low(1, keep(TYPE_MASK, branch(Test::Equal(STREAM), stream, other_type)));
     let family = verdicts.refuse(libc::EAFNOSUPPORT);
@@ -79,6 +83,7 @@ pub(super) fn socket_refusal(arguments: &[u64; 6]) -> i32 {
     match (family, kind) {
         (INET | INET6, STREAM) if STREAM_PROTOCOLS.contains(&protocol) => libc::EACCES,
         (INET | INET6, DATAGRAM) if DATAGRAM_PROTOCOLS.contains(&protocol) => libc::EACCES,
+        (INET | INET6, DATAGRAM) if ECHO_PROTOCOLS.contains(&protocol) => libc::EACCES,
         (INET | INET6, STREAM | DATAGRAM) => libc::EPROTONOSUPPORT,
         (INET | INET6, _) => libc::EPERM,
         (NETLINK, _) if protocol == NETLINK_ROUTE => libc::EACCES,

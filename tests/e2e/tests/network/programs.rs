@@ -97,6 +97,14 @@ pub(crate) static PROGRAMS: &[Program] = &[
         ..BASE
     },
     Program {
+        name: "static-musl",
+        needs: ("musl-gcc -v", "needs musl: apt-get install musl-tools"),
+        setup: "musl-gcc -static -O1 -o home/project/fetch JOBS/fetch.c",
+        script: "./fetch allowed.example && ./fetch v4.example && ./fetch v6.example",
+        allow: &["--allow", "allowed.example", "--allow", "v4.example", "--allow", "v6.example"],
+        ..BASE
+    },
+    Program {
         name: "git-over-http",
         services: &["tls"],
         setup: REPOSITORY,
@@ -167,7 +175,7 @@ pub(crate) static PROGRAMS: &[Program] = &[
         needs: ("go version", "needs Go: apt-get install golang-go"),
         services: &["tls"],
         setup: "cp JOBS/fetch.go.txt home/project/fetch.go; cd home/project; \
-                GOCACHE=$(dirname BASE)/stockade-e2e-go-$(id -u) CGO_ENABLED=0 GO111MODULE=off go build -o fetch fetch.go",
+                GOCACHE=BASE/go CGO_ENABLED=0 GO111MODULE=off go build -o fetch fetch.go",
         script: "SSL_CERT_FILE=ca.pem ./fetch http://allowed.example/ https://allowed.example/tls",
         ..BASE
     },
@@ -212,6 +220,15 @@ pub(crate) static PROGRAMS: &[Program] = &[
         script: "curl -sS http://203.0.113.10/ && curl -sS -g 'http://[2001:db8::10]/'",
         allow: &["--allow", "203.0.113.0/24:80", "--allow", "[2001:db8::/32]:80"],
         denied: ("network", "203.0.113.10:80"),
+        ..BASE
+    },
+    Program {
+        name: "rule-for-loopback-of-the-machine",
+        needs: ("curl --version", "needs curl: apt-get install curl"),
+        script: "curl -sS http://127.0.0.1/",
+        prints: "of a closed host",
+        allow: &["--allow", "127.0.0.1:80"],
+        denied: ("", ""),
         ..BASE
     },
     Program {

@@ -171,6 +171,49 @@ fn what_follows_an_upgrade_is_no_way_around() {
     assert!(outcome(&[GET, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"].concat()).is_err());
 }
 
+/// Technique 55: clients offer HTTP/2 with their first request, and a server that takes it up gets nothing more.
+#[test]
+fn only_requests_follow_an_offer_of_http2() {
+    let offer = b"GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+                  Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n\r\n";
+    assert_eq!(outcome(&[offer.as_slice(), GET].concat()), Ok(None));
+    assert_eq!(outcome(&[offer.as_slice(), EVIL].concat()), evil());
+    for other in
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), b"\0\0\0\x04\0\0\0\0\0", b"\x81\x85\x01\x02\x03\x04abcde"]
+    {
+        assert!(outcome(&[offer.as_slice(), other, b"\r\n\r\n"].concat()).is_err(), "{}", other.escape_ascii());
+    }
+}
+
+/// Technique 55: a server behind one that balances load reads a line before the request.
+#[test]
+fn requests_behind_a_claimed_origin_are_refused() {
+    for origin in [b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n".as_slice(), b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"] {
+        assert!(outcome(&[origin, EVIL].concat()).is_err(), "{}", origin.escape_ascii());
+    }
+    assert_eq!(outcome(&[b"\r\n", GET].concat()), Ok(None), "empty lines alone are none");
+}
+
+/// Technique 55: what Python's `http.server` reads as a request, and others do.
+#[test]
+fn odd_spaces_hide_no_request() {
+    for space in b" \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0" {
+        let around = |line: [&[u8]; 5]| [line.concat().as_slice(), b"\r\nHost: evil.test\r\n\r\n"].concat();
+        for request in [
+            around([&[*space], b"GET", b" ", b"/ ", b"HTTP/1.1"]),
+            around([b"GET", &[*space], b"/", &[*space], b"HTTP/1.1"]),
+        ] {
+            assert!(outcome(&request).is_err(), "{}", request.escape_ascii());
+            let pieces = request.chunks(1);
+            assert!(push_all(pieces).1.is_err(), "{} byte by byte", request.escape_ascii());
+        }
+    }
+    // What is no request passes at once, whatever it begins with.
+    for other in [b" \0\0\x01\x85".as_slice(), b"\x1c\x02ab", b"\xa0\xa0\x01", b"ab\x01"] {
+        assert_eq!(outcome(other), Ok(Some(Protocol::Other)), "{}", other.escape_ascii());
+    }
+}
+
 /// Technique 49, in each place where TLS names a server.
 #[test]
 fn every_hello_is_checked() {

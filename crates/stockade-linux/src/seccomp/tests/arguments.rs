@@ -39,6 +39,8 @@ fn sockets_are_checked_by_family_type_and_protocol() {
         (&[2, 10, 3], ASK),
         (&[10, 3 | CLOEXEC, 58], ASK),
         (&[2, 1, 132], ASK),
+        (&[2, 2, 1], ASK),
+        (&[10, 2, 58], ASK),
         (&[2, 1, 262], errno(libc::EPROTONOSUPPORT)),
         (&[16, 3, 9], ASK),
         (&[17, 3, 0], ASK),
@@ -49,7 +51,7 @@ fn sockets_are_checked_by_family_type_and_protocol() {
     ];
     check(&default_filter(), "socket", common);
     check(&shared_filter(), "socket", common);
-    let network: [&[u64]; 6] = [&[2, 1, 0], &[10, 1 | CLOEXEC, 6], &[2, 2, 17], &[2, 2, 1], &[10, 2, 58], &[16, 3, 0]];
+    let network: [&[u64]; 4] = [&[2, 1, 0], &[10, 1 | CLOEXEC, 6], &[2, 2, 17], &[16, 3, 0]];
     for arguments in network {
         check(&default_filter(), "socket", &[(arguments, ALLOW)]);
         check(&shared_filter(), "socket", &[(arguments, ASK)]);
@@ -57,6 +59,7 @@ fn sockets_are_checked_by_family_type_and_protocol() {
         check(&alone, "socket", &[(arguments, errno(libc::EACCES))]);
     }
     check(&quiet_filter(), "socket", &[(&[2, 3, 1], errno(libc::EPERM)), (&[17, 3, 0], errno(libc::EAFNOSUPPORT))]);
+    check(&quiet_filter(), "socket", &[(&[2, 2, 1], errno(libc::EACCES)), (&[2, 2, 2], errno(libc::EPROTONOSUPPORT))]);
     check(&default_filter(), "socketpair", &[(&[1, 1, 0], ALLOW), (&[2, 1, 0], ASK), (&[30, 1, 0], ASK)]);
 }
 

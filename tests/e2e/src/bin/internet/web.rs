@@ -90,13 +90,16 @@ fn head(input: &mut impl BufRead) -> io::Result<Option<Request>> {
         match (line.is_empty(), lines.is_empty()) {
             (true, true) => {}
             (true, false) => return Ok(Some(Request { lines })),
+            // Where a connection comes from, as a server behind one that balances load is told.
+            (false, true) if line.starts_with(b"PROXY ") || line.starts_with(b"\0") || line == b"QUIT" => {}
             // A folded line belongs to the one before it (RFC 9112, 5.2).
             (false, false) if matches!(line[0], b' ' | b'\t') => {
                 if let Some(last) = lines.last_mut() {
                     Vec::extend(last, line);
                 }
             }
-            _ => lines.push(line),
+            // Some take a lone CR for the end of a line.
+            _ => lines.extend(line.split(|byte| *byte == b'\r').map(<[u8]>::to_vec)),
         }
     }
 }

@@ -136,6 +136,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         ..BASE
     },
     Attack {
+        name: "loopback-beside-an-allowed-port",
+        techniques: &[58],
+        about: "Connect to a service on the machine's loopback address next to one that is allowed.",
+        attempt: |_| any([by_address(Ipv4Addr::LOCALHOST, 80), steal("localhost", 80), steal("loopback.example", 80)]),
+        options: &["--allow", "127.0.0.1:5432", "--allow", "loopback.example"],
+        trace: Trace::Event(&[Event("network", "connect", "loopback.example:80")]),
+        ..BASE
+    },
+    Attack {
         name: "name-of-the-machine",
         techniques: &[58],
         about: "Connect to the machine by the name that container engines give it.",

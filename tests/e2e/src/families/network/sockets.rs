@@ -75,7 +75,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         techniques: &[53],
         about: "Carry data out in echo requests.",
         attempt: |_| ping(libc::SOCK_DGRAM),
-        trace: Trace::Event(&[Event("network", "sendto", "203.0.113.10")]),
+        trace: Trace::Event(&[Event("sockets", "socket", "AF_INET")]),
         ..BASE
     },
     Attack {

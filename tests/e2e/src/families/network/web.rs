@@ -50,7 +50,46 @@ pub(super) const ATTACKS: &[Attack] = &[
                 say(b"GET / HTTP/1.1\r\nHost: allowed.example\r\nhost : hidden.example\r\n\r\n", 1),
                 say(b"GET / HTTP/1.1\r\nHost: allowed.example\r\n\thidden.example\r\n\r\n", 1),
                 say(b"GET / HTTP/1.1\nHost: allowed.example\nHost: hidden.example\n\n", 1),
+                say(b"GET / HTTP/1.1\r\nHost: allowed.example\r\nX: y\rHost: hidden.example\r\n\r\n", 1),
+                say(b"GET / HTTP/1.1\rHost: hidden.example\r\nHost: allowed.example\r\n\r\n", 1),
+                say(b"\rGET / HTTP/1.1\r\nHost: hidden.example\r\n\r\n", 1),
+                say(b"GET /\rHost: hidden.example HTTP/1.1\r\nHost: allowed.example\r\n\r\n", 1),
             ])
+        },
+        trace: REFUSED,
+        ..BASE
+    },
+    Attack {
+        name: "request-behind-a-claimed-origin",
+        techniques: &[49, 55],
+        about: "Claim to balance load, by the PROXY protocol, and send another host's request behind that.",
+        attempt: |_| {
+            any([
+                say(format!("PROXY TCP4 192.0.2.7 203.0.113.10 1 80\r\n{INNER}").as_bytes(), 1),
+                say(format!("\r\n\r\n\0\r\nQUIT\n{INNER}").as_bytes(), 1),
+            ])
+        },
+        trace: REFUSED,
+        ..BASE
+    },
+    Attack {
+        name: "request-with-odd-spaces",
+        techniques: &[48, 55],
+        about: "Put in front of a request, or between its words, what some readers take for spaces: Python's, for one.",
+        attempt: |_| {
+            let rest = b"\r\nHost: hidden.example\r\n\r\n";
+            let lines: [&[u8]; 9] = [
+                b" GET / HTTP/1.1",
+                b"\tGET / HTTP/1.1",
+                b"\x0bGET / HTTP/1.1",
+                b"\x1cGET / HTTP/1.1",
+                b"\xa0GET / HTTP/1.1",
+                b"GET\x0b/\x0bHTTP/1.1",
+                b"GET\x1c/\x1cHTTP/1.1",
+                b"GET / \x1fHTTP/1.1",
+                b"GET\xa0/\x85HTTP/1.1",
+            ];
+            any(lines.map(|line| say(&[line, rest].concat(), 1)))
         },
         trace: REFUSED,
         ..BASE
