@@ -16,9 +16,11 @@ mod network;
 mod process;
 mod signals;
 mod sockets;
+mod stand_ins;
 pub mod undelivered;
 mod walk;
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use stockade_spec::plan::gate::EndpointRule;
-use stockade_spec::plan::gate::GateRoutes;
+use stockade_spec::plan::gate::{FakeRanges, GateRoutes};
 use stockade_spec::plan::{Explanations, NetworkFilter, SystemCallFilter};
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
@@ -42,6 +44,7 @@ use capabilities::OwnCapabilities;
 use fifo::Waiting;
 use files::FileRules;
 use gatekeeper::Gatekeeper;
+use stand_ins::StandIns;
 
 /// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
 const MAX_ANSWERS: usize = 64;
@@ -65,6 +68,8 @@ pub struct Context {
     pub gate: Option<GateRoutes>,
     /// Rules about loopback addresses that mean the host's: the gatekeeper is asked about these too.
     pub host_loopback: Vec<EndpointRule>,
+    /// The addresses that stand for names, where the plan has a gate.
+    pub ranges: Option<FakeRanges>,
 }
 
 /// Why notifications cannot be answered. The run has to end: its programs would wait forever.
@@ -114,6 +119,8 @@ enum Answer {
     Fail(Errno),
     /// The call returns 0 without being made.
     Done,
+    /// The call returns this without being made.
+    Value(i64),
     /// The call returns a new descriptor for this file.
     Descriptor { file: OwnedFd, close_on_exec: bool },
     /// The call returns a new descriptor for this FIFO, as soon as its other side is open.
@@ -137,6 +144,7 @@ pub struct Observer {
     capabilities: OwnCapabilities,
     context: Context,
     gatekeeper: Option<Box<dyn Gatekeeper>>,
+    stand_ins: RefCell<StandIns>,
 }
 
 impl Observer {
@@ -156,6 +164,7 @@ impl Observer {
             capabilities,
             context,
             gatekeeper: None,
+            stand_ins: RefCell::default(),
         })
     }
 
@@ -216,9 +225,14 @@ impl Observer {
             Kind::Connect => network::connect(self, gatekeeper, &asker, log),
             Kind::Bind => network::bind(self, &asker, log),
             Kind::SendTo => network::send_to(self, gatekeeper, &asker, log),
+            Kind::SocketName => stand_ins::name(self, &asker, meaning.name == "getpeername"),
+            Kind::ReceiveFrom => stand_ins::receive(self, &asker),
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
             Kind::Socket => {
+                if let Some((is_ipv6, is_stream)) = self.stood_in_for(notification) {
+                    return stand_ins::make(self, &asker, is_ipv6, is_stream);
+                }
                 let refusal = refusal(notification);
                 let family = asker.number(0);
                 let name = address::family_name(family).map_or_else(|| format!("family {family}"), str::to_owned);
@@ -233,12 +247,21 @@ impl Observer {
         }
     }
 
+    /// Family and type of an Internet socket that gets another in its place.
+    fn stood_in_for(&self, notification: &Notification) -> Option<(bool, bool)> {
+        let has_stand_ins = self.network == NetworkFilter::StandIns;
+        has_stand_ins
+            .then(|| seccomp::internet_socket(notification.arch, notification.number, &notification.arguments))
+            .flatten()
+    }
+
     /// Sends an answer; one to a thread that was killed meanwhile goes nowhere.
     fn send(&mut self, id: u64, answer: Answer) -> io::Result<()> {
         let delivered = match answer {
             Answer::Continue => self.listener.respond_continue(id),
             Answer::Fail(error) => self.listener.respond_errno(id, error.raw_os_error()),
             Answer::Done => self.listener.respond_value(id, 0),
+            Answer::Value(value) => self.listener.respond_value(id, value),
             Answer::Descriptor { file, close_on_exec } => return fifo::give(&self.listener, id, &file, close_on_exec),
             Answer::WhenOpened { fifo, flags, close_on_exec } => {
                 match self.waiting.open((&self.listener, self.capabilities), id, fifo, flags, close_on_exec) {

@@ -65,6 +65,7 @@ impl Scene {
             first_process: process,
             gate: None,
             host_loopback: Vec::new(),
+            ranges: None,
         };
         Self { _workspace: workspace, filter, context }
     }

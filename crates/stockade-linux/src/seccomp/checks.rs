@@ -106,6 +106,25 @@ pub(super) fn connected_unix(verdicts: Verdicts) -> Block {
     load_low(1, keep(TYPE_MASK, connected))
 }
 
+// `include/linux/socket.h`: the levels of IP, TCP, UDP and IPv6.
+const INTERNET_LEVELS: [u32; 4] = [0, 6, 17, 41];
+
+/// Options of Internet protocols are taken without effect, because the socket has none of these protocols; programs that set
+/// them do so to go faster, and many give up where that fails.
+pub(super) fn ignore_internet_options() -> Block {
+    load_low(1, branch_any(&INTERNET_LEVELS, &Verdicts::fail(0), Verdicts::allow()))
+}
+
+/// Whether a socket that was refused for its family is one of TCP or UDP, by the arguments of `socket`.
+pub(super) fn internet_socket(arguments: &[u64; 6]) -> Option<(bool, bool)> {
+    let [family, kind, protocol] = [low(arguments[0]), low(arguments[1]) & TYPE_MASK, low(arguments[2])];
+    match (family, kind) {
+        (INET | INET6, STREAM) if STREAM_PROTOCOLS.contains(&protocol) => Some((family == INET6, true)),
+        (INET | INET6, DATAGRAM) if [0, 17].contains(&protocol) => Some((family == INET6, false)),
+        _ => None,
+    }
+}
+
 // `include/uapi/asm-generic/ioctls.h` and `sockios.h`, the same on both architectures.
 /// Feeds a terminal's input, pastes a console's selection, seizes the console's output, changes a line's discipline.
 const TERMINAL_REQUESTS: [u32; 4] = [0x5412, 0x541c, 0x541d, 0x5423];

@@ -81,6 +81,12 @@ pub(super) enum NetworkUse {
     Bind,
     /// Names an address when its fifth argument is not null.
     SendTo,
+    /// Asks for a socket's own address, or its peer's.
+    Name,
+    /// Asks where something came from when its fifth argument is not null.
+    ReceiveFrom,
+    /// Sets an option of the level that the second argument names.
+    Option,
 }
 
 /// How a call uses a file.
