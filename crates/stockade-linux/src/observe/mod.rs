@@ -226,6 +226,7 @@ impl Observer {
             Kind::Bind => network::bind(self, &asker, log),
             Kind::SendTo => network::send_to(self, gatekeeper, &asker, log),
             Kind::SocketName => stand_ins::name(self, &asker, meaning.name == "getpeername"),
+            Kind::SocketOption => stand_ins::option(self, &asker),
             Kind::ReceiveFrom => stand_ins::receive(self, &asker),
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),

@@ -57,10 +57,11 @@ const STREAM_PROTOCOLS: [u32; 2] = [0, 6];
 const DATAGRAM_PROTOCOLS: [u32; 4] = [0, 17, 1, 58];
 const MPTCP: u32 = 262;
 
-/// Unix sockets end in `unix`; TCP, UDP, ping and routing-netlink sockets end in `network`; everything else is refused.
+/// Unix sockets end in `unix`; TCP, UDP and ping sockets end in `network`, those of routing netlink in `routing`; everything else
+/// is refused.
 ///
 /// Multipath TCP is refused without a report: Go asks for it first and then takes TCP.
-pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block) -> Block {
+pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block, routing: Block) -> Block {
     let protocol = verdicts.refuse(libc::EPROTONOSUPPORT);
     let multipath = branch(Test::Equal(MPTCP), Verdicts::fail(libc::EPROTONOSUPPORT), protocol.clone());
     let stream = load_low(2, branch_any(&STREAM_PROTOCOLS, network, multipath));
@@ -68,7 +69,7 @@ pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block) -> Block 
     let other_type = branch(Test::Equal(DATAGRAM), datagram, verdicts.refuse(libc::EPERM));
     let inet = load_low(1, keep(TYPE_MASK, branch(Test::Equal(STREAM), stream, other_type)));
     let family = verdicts.refuse(libc::EAFNOSUPPORT);
-    let netlink = load_low(2, branch(Test::Equal(NETLINK_ROUTE), network.clone(), family.clone()));
+    let netlink = load_low(2, branch(Test::Equal(NETLINK_ROUTE), routing, family.clone()));
     let other = branch_any(&[INET, INET6], &inet, branch(Test::Equal(NETLINK), netlink, family));
     load_low(0, branch(Test::Equal(UNIX), unix, other))
 }
@@ -113,6 +114,17 @@ const INTERNET_LEVELS: [u32; 4] = [0, 6, 17, 41];
 /// them do so to go faster, and many give up where that fails.
 pub(super) fn ignore_internet_options() -> Block {
     load_low(1, branch_any(&INTERNET_LEVELS, &Verdicts::fail(0), Verdicts::allow()))
+}
+
+// `include/uapi/asm-generic/socket.h`: `SOL_SOCKET`, and there `SO_TYPE`, `SO_PROTOCOL` and `SO_DOMAIN`.
+const SOCKET_LEVEL: u32 = 1;
+const KIND_OPTIONS: [u32; 3] = [3, 38, 39];
+
+/// The supervisor is asked about options of Internet protocols, and about what kind of socket it is.
+pub(super) fn ask_internet_options(verdicts: Verdicts) -> Block {
+    let asked = verdicts.refuse(libc::ENOPROTOOPT);
+    let kind = load_low(2, branch_any(&KIND_OPTIONS, &asked, Verdicts::allow()));
+    load_low(1, branch_any(&INTERNET_LEVELS, &asked, branch(Test::Equal(SOCKET_LEVEL), kind, Verdicts::allow())))
 }
 
 /// Whether a socket that was refused for its family is one of TCP or UDP, by the arguments of `socket`.

@@ -33,6 +33,9 @@ pub enum Kind {
     SendTo,
     /// `getsockname` or `getpeername(fd, address, length)`, where sockets are stood in for.
     SocketName,
+    /// `getsockopt(fd, level, option, value, length)` of an Internet protocol or for the socket's kind, where sockets are stood in
+    /// for.
+    SocketOption,
     /// `recvfrom(fd, data, length, flags, address, address_length)` with an address that is not null, where sockets are stood
     /// in for.
     ReceiveFrom,
@@ -102,8 +105,9 @@ const fn kind(class: Class) -> Kind {
         Class::Network(NetworkUse::SendTo) => Kind::SendTo,
         Class::Network(NetworkUse::Name) => Kind::SocketName,
         Class::Network(NetworkUse::ReceiveFrom) => Kind::ReceiveFrom,
-        // What is done with options depends on the arguments only, and nobody is asked.
-        Class::Network(NetworkUse::Option) => Kind::Other,
+        Class::Network(NetworkUse::GetOption) => Kind::SocketOption,
+        // What is done with these depends on the arguments only, and nobody is asked.
+        Class::Network(NetworkUse::SetOption) => Kind::Other,
         Class::File(FileUse::Change) => Kind::FileChange,
         Class::File(FileUse::Open | FileUse::OpenAt | FileUse::OpenHow) => Kind::FileOpen,
         Class::File(FileUse::Execute) => Kind::Execute,

@@ -86,7 +86,9 @@ pub(super) enum NetworkUse {
     /// Asks where something came from when its fifth argument is not null.
     ReceiveFrom,
     /// Sets an option of the level that the second argument names.
-    Option,
+    SetOption,
+    /// Asks for an option of the level that the second argument names.
+    GetOption,
 }
 
 /// How a call uses a file.

@@ -11,6 +11,7 @@
 //! ever carried on by the kernel, and Landlock refuses those of TCP once more.
 
 mod names;
+mod options;
 mod table;
 
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use super::network::{Keeper, record_internet, refused};
 use super::{Answer, Observer};
 use crate::denials::{Attempt, DenialLog};
 pub(super) use names::{name, receive};
+pub(super) use options::option;
 use table::Known;
 pub(super) use table::StandIns;
 
