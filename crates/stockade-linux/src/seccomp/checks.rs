@@ -122,7 +122,7 @@ const KIND_OPTIONS: [u32; 3] = [3, 38, 39];
 
 /// The supervisor is asked about options of Internet protocols, and about what kind of socket it is.
 pub(super) fn ask_internet_options(verdicts: Verdicts) -> Block {
-    let asked = verdicts.refuse(libc::ENOPROTOOPT);
+    let asked = verdicts.refuse(libc::EACCES);
     let kind = load_low(2, branch_any(&KIND_OPTIONS, &asked, Verdicts::allow()));
     load_low(1, branch_any(&INTERNET_LEVELS, &asked, branch(Test::Equal(SOCKET_LEVEL), kind, Verdicts::allow())))
 }
