@@ -228,6 +228,7 @@ impl Observer {
             Kind::SocketName => stand_ins::name(self, &asker, meaning.name == "getpeername"),
             Kind::SocketOption => stand_ins::option(self, &asker),
             Kind::ReceiveFrom => stand_ins::receive(self, &asker),
+            Kind::ReceiveMessage => stand_ins::receive_message(self, &asker),
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
             Kind::Socket => {

@@ -39,6 +39,8 @@ pub enum Kind {
     /// `recvfrom(fd, data, length, flags, address, address_length)` with an address that is not null, where sockets are stood
     /// in for.
     ReceiveFrom,
+    /// `recvmsg(fd, message, flags)`, where sockets are stood in for.
+    ReceiveMessage,
     /// Acts on the process or thread whose id is `args[0]` (`pidfd_send_signal`: whose pidfd): signals, handles for
     /// them, and limits or scheduling of another process.
     Signal,
@@ -105,6 +107,7 @@ const fn kind(class: Class) -> Kind {
         Class::Network(NetworkUse::SendTo) => Kind::SendTo,
         Class::Network(NetworkUse::Name) => Kind::SocketName,
         Class::Network(NetworkUse::ReceiveFrom) => Kind::ReceiveFrom,
+        Class::Network(NetworkUse::ReceiveMessage) => Kind::ReceiveMessage,
         Class::Network(NetworkUse::GetOption) => Kind::SocketOption,
         // What is done with these depends on the arguments only, and nobody is asked.
         Class::Network(NetworkUse::SetOption) => Kind::Other,

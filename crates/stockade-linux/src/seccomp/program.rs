@@ -165,7 +165,7 @@ fn network_block(usage: NetworkUse, filter: &SystemCallFilter, verdicts: Verdict
         NetworkUse::Connect if shared || filter.notify => refused,
         NetworkUse::Bind if filter.notify => refused,
         NetworkUse::SendTo if shared || filter.notify => checks::ask_with_address(verdicts),
-        NetworkUse::Name if has_stand_ins => refused,
+        NetworkUse::Name | NetworkUse::ReceiveMessage if has_stand_ins => refused,
         NetworkUse::ReceiveFrom if has_stand_ins => checks::ask_with_address(verdicts),
         NetworkUse::SetOption if has_stand_ins => checks::ignore_internet_options(),
         NetworkUse::GetOption if has_stand_ins => checks::ask_internet_options(verdicts),

@@ -85,6 +85,8 @@ pub(super) enum NetworkUse {
     Name,
     /// Asks where something came from when its fifth argument is not null.
     ReceiveFrom,
+    /// Receives into where memory says, where a filter cannot look; it may ask where something came from.
+    ReceiveMessage,
     /// Sets an option of the level that the second argument names.
     SetOption,
     /// Asks for an option of the level that the second argument names.

@@ -12,6 +12,7 @@
 
 mod names;
 mod options;
+mod receive;
 mod table;
 
 use std::net::SocketAddr;
@@ -29,8 +30,9 @@ use super::gatekeeper::{Admission, Gatekeeper};
 use super::network::{Keeper, record_internet, refused};
 use super::{Answer, Observer};
 use crate::denials::{Attempt, DenialLog};
-pub(super) use names::{name, receive};
+pub(super) use names::name;
 pub(super) use options::option;
+pub(super) use receive::{receive, receive_message};
 use table::Known;
 pub(super) use table::StandIns;
 
@@ -132,10 +134,10 @@ fn aim(
     let mut all = observer.stand_ins.borrow_mut();
     if to.port() == NAME_SERVER_PORT {
         // Where it has been aimed at a name server already, the resolver has the other end.
-        if let Some(far) = all.take_far(cookie) {
-            if let Err(error) = keeper.answer_names(far) {
-                return Answer::Fail(super::asker::errno(&error));
-            }
+        if let Some(far) = all.take_far(cookie)
+            && let Err(error) = keeper.answer_names(far)
+        {
+            return Answer::Fail(super::asker::errno(&error));
         }
         all.aimed(cookie, Some(to));
         return Answer::Done;

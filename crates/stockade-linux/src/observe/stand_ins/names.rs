@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
 use stockade_spec::plan::gate::{FAKE_IPV4, FAKE_IPV6};
 
 use super::super::asker::Asker;
@@ -12,14 +10,9 @@ use super::super::{Answer, Observer};
 use super::known;
 use super::table::Known;
 
-/// Longest message that is received on behalf: those of UDP are not longer.
-const MAX_MESSAGE: u64 = 65_535;
 /// Ports that sockets get by themselves (`net.ipv4.ip_local_port_range`).
 const FIRST_PORT: u16 = 32_768;
 const PORTS: u64 = 28_232;
-
-/// Flags of `recvfrom(2)` that change nothing about one message that is there.
-const PLAIN: u32 = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC).cast_unsigned();
 
 /// Answers `getsockname(2)` and `getpeername(2)`; sockets that are no stand-ins are left to the kernel.
 pub(in super::super) fn name(observer: &Observer, asker: &Asker<'_>, of_peer: bool) -> Answer {
@@ -29,35 +22,7 @@ pub(in super::super) fn name(observer: &Observer, asker: &Asker<'_>, of_peer: bo
         (true, Some(remote)) => remote,
         (false, remote) => own(remote, cookie),
     };
-    put(asker, known, address, 1, 2).into()
-}
-
-/// Answers `recvfrom(2)` with an address, which programs compare with the one that they asked. What would wait is left to the
-/// kernel, which gives no address then.
-pub(in super::super) fn receive(observer: &Observer, asker: &Asker<'_>) -> Answer {
-    let Ok(Some((_, socket, known))) = known(observer, asker) else { return Answer::Continue };
-    let Some(from) = known.remote.filter(|_| !known.is_stream) else { return Answer::Continue };
-    if asker.bits(3) & !PLAIN != 0 {
-        return Answer::Continue;
-    }
-    let room = usize::try_from(asker.argument(2).min(MAX_MESSAGE)).unwrap_or(usize::MAX);
-    let mut message = vec![0; room];
-    let length = match recv(&socket, message.as_mut_slice(), RecvFlags::DONTWAIT) {
-        Ok((length, _)) => length.min(room),
-        Err(Errno::AGAIN) if waits(asker, &socket) => return Answer::Continue,
-        Err(error) => return Answer::Fail(error),
-    };
-    let given = asker.put(asker.argument(1), &message[..length]).and_then(|()| put(asker, known, from, 4, 5));
-    match given {
-        Ok(()) => Answer::Value(i64::try_from(length).unwrap_or(0)),
-        Err(error) => Answer::Fail(error),
-    }
-}
-
-/// Whether a call that finds nothing waits for something.
-fn waits(asker: &Asker<'_>, socket: &std::os::fd::OwnedFd) -> bool {
-    let nonblocking = fcntl_getfl(socket).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
-    !nonblocking && asker.bits(3) & libc::MSG_DONTWAIT.cast_unsigned() == 0
+    put(asker, known, address, asker.argument(1), asker.argument(2)).into()
 }
 
 /// The address of the program's end: an address of the range that stands for names, next to the name server's.
@@ -70,16 +35,16 @@ fn own(remote: Option<SocketAddr>, cookie: u64) -> SocketAddr {
     }
 }
 
-/// Writes an address to where one argument points, as much of it as the number has room for to which another points, and its
-/// length in the place of that number (`getsockname(2)`).
-fn put(asker: &Asker<'_>, known: Known, address: SocketAddr, at: usize, length: usize) -> Result<(), Errno> {
+/// Writes an address to a place in memory, as much of it as there is room for by the number at another, and its length in the
+/// place of that number (`getsockname(2)`).
+pub(super) fn put(asker: &Asker<'_>, known: Known, address: SocketAddr, at: u64, length: u64) -> Result<(), Errno> {
     let bytes = encode(address, known.is_ipv6);
-    let room = asker.bytes(asker.argument(length), 4)?;
+    let room = asker.bytes(length, 4)?;
     let room = i32::from_ne_bytes([room[0], room[1], room[2], room[3]]);
     let room = usize::try_from(room).map_err(|_| Errno::INVAL)?;
-    asker.put(asker.argument(at), &bytes[..bytes.len().min(room)])?;
+    asker.put(at, &bytes[..bytes.len().min(room)])?;
     let full = u32::try_from(bytes.len()).unwrap_or(0);
-    asker.put(asker.argument(length), &full.to_ne_bytes())
+    asker.put(length, &full.to_ne_bytes())
 }
 
 /// `struct sockaddr_in` or `struct sockaddr_in6` (`ip(7)`, `ipv6(7)`).

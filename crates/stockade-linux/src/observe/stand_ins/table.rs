@@ -42,11 +42,11 @@ impl StandIns {
         if self.far.len() >= MOST_KEPT {
             return Err(Errno::MFILE);
         }
-        if self.order.len() >= MOST_KNOWN {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-                self.far.remove(&oldest);
-            }
+        if self.order.len() >= MOST_KNOWN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+            self.far.remove(&oldest);
         }
         self.order.push_back(cookie);
         self.known.insert(cookie, known);

@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, connect, connect_unspec, listen, recv,
-    sendmsg_addr, sendto, socket, socket_with, sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, connect,
+    connect_unspec, listen, recv, recvmsg, sendmsg_addr, sendto, socket, socket_with, sockopt,
 };
 use stockade_spec::report::ProcessRef;
 
@@ -101,12 +101,19 @@ fn questions_for_names_are_answered_whoever_is_asked() {
         unconnected.send_to(b"question", server).unwrap();
         assert_eq!(unconnected.recv_from(&mut text).unwrap(), (6, server));
         assert_eq!(unconnected.recv_from(&mut text).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let by_message = UdpSocket::bind("[::]:0").unwrap();
+        by_message.send_to(b"question", server).unwrap();
+        let mut control = RecvAncillaryBuffer::default();
+        let got =
+            recvmsg(&by_message, &mut [io::IoSliceMut::new(&mut text)], &mut control, RecvFlags::DONTWAIT).unwrap();
+        let from = SocketAddr::try_from(got.address.unwrap()).unwrap();
+        assert_eq!((got.bytes, from), (6, "[::ffff:192.0.2.53]:53".parse().unwrap()));
     });
     assert_eq!(lines(&denials), [""; 0]);
-    assert_eq!(lines_to_names.len(), 2);
+    assert_eq!(lines_to_names.len(), 3);
     for line in lines_to_names {
         let mut text = [0; 16];
-        assert_eq!(recv(&line, &mut text[..], rustix::net::RecvFlags::DONTWAIT).unwrap().0, 8);
+        assert_eq!(recv(&line, &mut text[..], RecvFlags::DONTWAIT).unwrap().0, 8);
     }
 }
 

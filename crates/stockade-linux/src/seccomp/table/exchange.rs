@@ -13,7 +13,7 @@ pub(super) const EXCHANGE: &[Call] = &[
     both("sendto", 44, 206, Network(NetworkUse::SendTo)),
     both("recvfrom", 45, 207, Network(NetworkUse::ReceiveFrom)),
     both("sendmsg", 46, 211, Allow),
-    both("recvmsg", 47, 212, Allow),
+    both("recvmsg", 47, 212, Network(NetworkUse::ReceiveMessage)),
     both("shutdown", 48, 210, Allow),
     both("bind", 49, 200, Network(NetworkUse::Bind)),
     both("listen", 50, 201, Allow),

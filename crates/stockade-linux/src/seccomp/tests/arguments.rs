@@ -162,7 +162,7 @@ fn internet_sockets_are_stood_in_for_and_never_made() {
     // `getaddrinfo` asks for it, and does without.
     check(&filter, "socket", &[(&[16, 3, 0], errno(libc::EACCES)), (&[16, 3, 9], ASK), (&[1, 2, 0], ASK)]);
     check(&filter, "socketpair", &[(&[1, 2, 0], ASK), (&[2, 1, 0], ASK), (&[1, 5, 0], ALLOW)]);
-    for call in ["connect", "bind", "getsockname", "getpeername"] {
+    for call in ["connect", "bind", "getsockname", "getpeername", "recvmsg"] {
         check(&filter, call, &[(&[3], ASK)]);
     }
     for call in ["sendto", "recvfrom"] {
@@ -176,7 +176,7 @@ fn internet_sockets_are_stood_in_for_and_never_made() {
     check(&filter, "setsockopt", &[(&[3, 1, 9], ALLOW)]);
     check(&filter, "getsockopt", &[(&[3, 1, 4], ALLOW), (&[3, 1, 39], ASK), (&[3, 1, 3], ASK)]);
     for other in [default_filter(), shared_filter()] {
-        for call in ["getsockname", "getpeername", "recvfrom", "setsockopt", "getsockopt"] {
+        for call in ["getsockname", "getpeername", "recvfrom", "recvmsg", "setsockopt", "getsockopt"] {
             check(&other, call, &[(&[3, 6, 1, 0, 1], ALLOW)]);
         }
     }
