@@ -110,10 +110,18 @@ pub(super) fn connected_unix(verdicts: Verdicts) -> Block {
 // `include/linux/socket.h`: the levels of IP, TCP, UDP and IPv6.
 const INTERNET_LEVELS: [u32; 4] = [0, 6, 17, 41];
 
+// `include/uapi/linux/tcp.h`: `TCP_ULP`.
+const TCP: u32 = 6;
+const UPPER_LAYER: u32 = 31;
+
 /// Options of Internet protocols are taken without effect, because the socket has none of these protocols; programs that set
-/// them do so to go faster, and many give up where that fails.
+/// them do so to go faster, and many give up where that fails. Having the kernel encrypt (`TCP_ULP`) is no such option: it is
+/// left to the kernel, which refuses it here.
 pub(super) fn ignore_internet_options() -> Block {
-    load_low(1, branch_any(&INTERNET_LEVELS, &Verdicts::fail(0), Verdicts::allow()))
+    let taken = Verdicts::fail(0);
+    let of_tcp = load_low(2, branch(Test::Equal(UPPER_LAYER), Verdicts::allow(), taken.clone()));
+    let other = branch_any(&INTERNET_LEVELS, &taken, Verdicts::allow());
+    load_low(1, branch(Test::Equal(TCP), of_tcp, other))
 }
 
 // `include/uapi/asm-generic/socket.h`: `SOL_SOCKET`, and there `SO_TYPE`, `SO_PROTOCOL` and `SO_DOMAIN`.
