@@ -167,6 +167,34 @@ impl Gate {
         self.shared.try_admit(to, process)
     }
 
+    /// Like [`admit`](Self::admit), where there is no network inside: `socket` is the gate's end of a connection that the program
+    /// has the other end of, a stream of TCP or Unix. Where it may be made, the gate keeps a copy of it, and carries what comes
+    /// from it. No address stays inside here: what is not allowed is refused.
+    #[must_use]
+    pub fn carry(&self, to: SocketAddr, process: Option<Process>, socket: BorrowedFd<'_>) -> Admission {
+        loop {
+            if let Some(admission) = self.try_carry(to, process.clone(), socket) {
+                return admission;
+            }
+            self.shared.wait_for_answer(to);
+        }
+    }
+
+    /// Like [`carry`](Self::carry), but never waits for an answer; see [`try_admit`](Self::try_admit).
+    #[must_use]
+    pub fn try_carry(&self, to: SocketAddr, process: Option<Process>, socket: BorrowedFd<'_>) -> Option<Admission> {
+        self.shared.try_carry(to, process, socket)
+    }
+
+    /// Answers questions for names that come by a connected socket which keeps messages apart and does not block, until its peer
+    /// is closed. At most 512 at once.
+    ///
+    /// # Errors
+    /// `EMFILE` when there are too many, `ENETDOWN` when the gate has ended.
+    pub fn answer_names(&self, socket: OwnedFd) -> io::Result<()> {
+        self.shared.answer_names(socket)
+    }
+
     /// Readable while events wait. Never to be read or written.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {

@@ -53,13 +53,16 @@ impl<'p> Prepared<'p> {
         Ok(Some(Self { rules, publish, upstream: upstream(request)? }))
     }
 
-    /// Starts the gate.
+    /// Starts the gate. Without parts of it inside, it carries what the gatekeeper is handed.
     ///
     /// # Errors
     /// When the system refuses a thread or a descriptor.
-    pub(crate) fn start(self, parts: GateParts, decider: Option<Decider>) -> Result<OpenGate, Error> {
+    pub(crate) fn start(self, parts: Option<GateParts>, decider: Option<Decider>) -> Result<OpenGate, Error> {
         let descriptors = raise_descriptor_limit();
-        let GateParts { service, name_server, undelivered } = parts;
+        let (inside, name_server, undelivered): (Box<dyn stockade_egress::Inside>, _, _) = match parts {
+            Some(parts) => (Box::new(Inside(parts.service)), parts.name_server, parts.undelivered),
+            None => (Box::new(Nowhere), Vec::new(), Vec::new()),
+        };
         let Self { rules, publish, upstream } = self;
         let mut config = GateConfig::new(compiled(rules), rules.ranges.ipv4, rules.ranges.ipv6);
         config.limits = limits(rules);
@@ -68,7 +71,7 @@ impl<'p> Prepared<'p> {
         config.upstream = upstream;
         config.name_server = name_server;
         config.decider = decider;
-        let gate = Gate::start(config, Box::new(Inside(service))).map_err(Error::Gate)?;
+        let gate = Gate::start(config, inside).map_err(Error::Gate)?;
         let undelivered = undelivered.into_iter().map(|watch| Box::new(watch) as Box<dyn Watch>).collect();
         Ok(OpenGate { gate: Rc::new(gate), undelivered, found: Rc::default(), started: Instant::now() })
     }
@@ -177,15 +180,43 @@ struct Keeper(Rc<Gate>);
 
 impl Gatekeeper for Keeper {
     fn admit(&mut self, to: SocketAddr, process: Option<&ProcessRef>) -> gatekeeper::Admission {
-        let process = process.map(|process| Process::new(process.pid, &process.name));
-        match self.0.try_admit(to, process) {
-            None => gatekeeper::Admission::Later,
-            Some(Admission::Continue) => gatekeeper::Admission::Continue,
-            Some(Admission::Refuse { errno, denial }) => {
-                let (target, rule) = (traffic::target(&denial), traffic::rule(&denial));
-                gatekeeper::Admission::Refuse(Refusal { errno, target, rule, suggestion: denial.suggestion })
-            }
+        answer(self.0.try_admit(to, process.map(asking)))
+    }
+
+    fn carry(&mut self, to: SocketAddr, process: Option<&ProcessRef>, socket: BorrowedFd<'_>) -> gatekeeper::Admission {
+        answer(self.0.try_carry(to, process.map(asking), socket))
+    }
+
+    fn answer_names(&mut self, socket: OwnedFd) -> io::Result<()> {
+        self.0.answer_names(socket)
+    }
+}
+
+fn asking(process: &ProcessRef) -> Process {
+    Process::new(process.pid, &process.name)
+}
+
+fn answer(admission: Option<Admission>) -> gatekeeper::Admission {
+    match admission {
+        None => gatekeeper::Admission::Later,
+        Some(Admission::Continue) => gatekeeper::Admission::Continue,
+        Some(Admission::Refuse { errno, denial }) => {
+            let (target, rule) = (traffic::target(&denial), traffic::rule(&denial));
+            gatekeeper::Admission::Refuse(Refusal { errno, target, rule, suggestion: denial.suggestion })
         }
+    }
+}
+
+/// Where there is no network inside, no socket is made in it: nothing is published, and programs' sockets are handed over.
+struct Nowhere;
+
+impl stockade_egress::Inside for Nowhere {
+    fn listen(&mut self, _at: SocketAddr) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn connect(&mut self, _to: SocketAddr) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -182,7 +182,7 @@ fn follow<'a>(
     let expected = Expected::of(plan);
     let mut watches: Vec<Box<dyn Watch + '_>> = Vec::new();
     watches.extend(protected.as_ref().and_then(Lookout::over).map(|lookout| lookout as Box<dyn Watch>));
-    let mut gate = gate.zip(running.take_gate()).map(|(gate, parts)| gate.start(parts, decider)).transpose()?;
+    let mut gate = gate.map(|gate| gate.start(running.take_gate(), decider)).transpose()?;
     watches.extend(gate.iter_mut().flat_map(|gate| gate.watches(tell)));
     let keeper = gate.as_ref().map(OpenGate::keeper);
     let mut finished = match running.wait(watches, keeper) {

@@ -122,7 +122,7 @@ fn seccomp(facts: &HostFacts) -> Option<Improvement> {
             "Kernel {release} does not let a supervisor observe system calls (seccomp user notification, kernel 5.9 or newer), which every tier needs."
         )
     } else {
-        "This runs inside another sandbox, which observes system calls itself; the kernel lets only one of them do that. So runs here get tier landlock, refused calls do not become events, changes of protected files are found only afterwards, and neither --trace nor deny rules for parts of allowed directories work. Outside of that sandbox all of this works."
+        "This runs inside another sandbox, which observes system calls itself; the kernel lets only one of them do that. So runs here get tier landlock, refused calls do not become events, changes of protected files are found only afterwards, and neither --trace, rules about the network, nor deny rules for parts of allowed directories work. Outside of that sandbox all of this works."
             .to_owned()
     };
     (!facts.kernel.seccomp_notify).then(|| Improvement { reason, commands: String::new() })

@@ -14,4 +14,4 @@ mod serve;
 
 pub use limits::Limits;
 pub(crate) use publish::publish;
-pub(crate) use serve::serve;
+pub(crate) use serve::{begin, serve};

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::sockopt;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -114,9 +115,12 @@ pub(crate) fn close_with_reset(socket: impl AsFd) {
 }
 
 /// Sets what both sockets of a connection need: no delay of small packets, since the sender has already decided what to send
-/// together.
+/// together. Unix sockets, which some sandboxes have in the place of those of TCP, know no delay.
 pub(crate) fn set_prompt(socket: &TcpStream) -> io::Result<()> {
-    Ok(sockopt::set_tcp_nodelay(socket, true)?)
+    match sockopt::set_tcp_nodelay(socket, true) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// Sets what a socket to the outside needs besides: probes while it is silent, since hosts vanish without a word.

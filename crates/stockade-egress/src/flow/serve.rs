@@ -36,7 +36,7 @@ pub(crate) async fn serve(
 }
 
 /// Starts to carry a connection, or breaks it off.
-fn begin(shared: &Arc<Shared>, door: &Arc<Door>, client: TcpStream) {
+pub(crate) fn begin(shared: &Arc<Shared>, door: &Arc<Door>, client: TcpStream) {
     if !door.pass() {
         pair::close_with_reset(&client);
         return shared.deny(door, Reason::Declined);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 use stockade_spec::report::allow_option;
 
 use super::asks::Answer;
-use super::shared::{NewDoor, Shared};
+use super::shared::{New, Shared};
 use crate::event::{Denial, Limit, Process, Reason};
 use crate::flow::doors::{Door, Pass};
 use crate::rules::{Host, Verdict};
@@ -37,10 +38,8 @@ impl Shared {
             return Some(Admission::Continue);
         }
         let now = Instant::now();
-        let outcome = if self.has_ended() {
-            Err(Refusal::of(Reason::Failed))
-        } else if let Err(limit) = self.traffic.may_open(now) {
-            Err(Refusal::of(Reason::Limit(limit)))
+        let outcome = if let Err(refusal) = self.open(now) {
+            Err(refusal)
         } else if let Some(door) = self.doors.at(&to).filter(|door| door.is_open()) {
             door.expect(Pass::Always, process.clone(), now);
             Ok(true)
@@ -52,6 +51,60 @@ impl Shared {
             Ok(false) => None,
             Err(refusal) => Some(self.refuse(to, process, refusal)),
         }
+    }
+
+    /// [`Gate::try_carry`](super::Gate::try_carry).
+    pub(super) fn try_carry(
+        &self,
+        to: SocketAddr,
+        process: Option<Process>,
+        socket: BorrowedFd<'_>,
+    ) -> Option<Admission> {
+        let to = SocketAddr::new(to.ip().to_canonical(), to.port());
+        let outcome = self.open(Instant::now()).and_then(|()| match self.permit(to, process.as_ref())? {
+            Some(permit) => self.hand_over(to, permit, process.clone(), socket).map(|()| true),
+            None => Ok(false),
+        });
+        match outcome {
+            Ok(true) => Some(Admission::Continue),
+            Ok(false) => None,
+            Err(refusal) => Some(self.refuse(to, process, refusal)),
+        }
+    }
+
+    /// Has the gate's thread carry a connection to which nobody needs to listen.
+    fn hand_over(
+        &self,
+        to: SocketAddr,
+        permit: Permit,
+        process: Option<Process>,
+        socket: BorrowedFd<'_>,
+    ) -> Result<(), Refusal> {
+        let socket = socket.try_clone_to_owned().map_err(|error| {
+            Refusal::of(Reason::Unserved(format!("the gate has no descriptor left for the connection: {error}")))
+        })?;
+        let door = Arc::new(Door::new(to, permit.host, permit.rule));
+        door.expect(Pass::Once, process, Instant::now());
+        self.serve(New::Stream { door, socket }).then_some(()).ok_or_else(|| self.unserving())
+    }
+
+    /// [`Gate::answer_names`](super::Gate::answer_names).
+    pub(super) fn answer_names(&self, socket: OwnedFd) -> io::Result<()> {
+        let place = Arc::clone(&self.lines).try_acquire_owned().map_err(|_| Errno::MFILE)?;
+        if self.serve(New::Names { socket, place }) { Ok(()) } else { Err(Errno::NETDOWN.into()) }
+    }
+
+    /// Whether a connection may be opened at all now.
+    fn open(&self, now: Instant) -> Result<(), Refusal> {
+        if self.has_ended() {
+            return Err(Refusal::of(Reason::Failed));
+        }
+        self.traffic.may_open(now).map_err(|limit| Refusal::of(Reason::Limit(limit)))
+    }
+
+    /// Why the gate's thread takes nothing.
+    fn unserving(&self) -> Refusal {
+        Refusal::of(if self.has_ended() { Reason::Failed } else { Reason::Limit(Limit::Endpoints) })
     }
 
     /// Waits, but not for long, for the answer to the question that [`Self::try_admit`] has left open.
@@ -83,20 +136,26 @@ impl Shared {
         Some(Host::Address(to.ip()))
     }
 
-    /// Decides by the rules, and makes the door. False where somebody is being asked.
-    fn decide(&self, to: SocketAddr, process: Option<Process>, now: Instant) -> Result<bool, Refusal> {
+    /// Decides by the rules. `None` where somebody is being asked.
+    fn permit(&self, to: SocketAddr, process: Option<&Process>) -> Result<Option<Permit>, Refusal> {
         let host = self.host_at(to).ok_or_else(|| Refusal::of(Reason::NoSuchAddress))?;
         let (rule, pass) = match self.rules.decide(&host, to.port()) {
             Verdict::Allowed { rule } => (rule, Pass::Always),
             Verdict::Denied { rule: None } => return Err(Refusal::of(Reason::NotAllowed)),
             Verdict::Denied { rule } => return Err(Refusal { reason: Reason::Denied, rule }),
-            Verdict::Ask => match self.asks.answer(&host, to.port(), process.clone()) {
+            Verdict::Ask => match self.asks.answer(&host, to.port(), process.cloned()) {
                 Answer::Allowed(Pass::Once) => ("allowed once".to_owned(), Pass::Once),
                 Answer::Allowed(Pass::Always) => ("allowed for this run".to_owned(), Pass::Always),
                 Answer::Declined => return Err(Refusal::of(Reason::Declined)),
-                Answer::Waiting => return Ok(false),
+                Answer::Waiting => return Ok(None),
             },
         };
+        Ok(Some(Permit { host, rule, pass }))
+    }
+
+    /// Decides by the rules, and makes the door. False where somebody is being asked.
+    fn decide(&self, to: SocketAddr, process: Option<Process>, now: Instant) -> Result<bool, Refusal> {
+        let Some(Permit { host, rule, pass }) = self.permit(to, process.as_ref())? else { return Ok(false) };
         let is_own_loopback = to.ip().is_loopback() && matches!(host, Host::Address(_));
         let door = match self.doors.at(&to) {
             Some(door) => door,
@@ -118,11 +177,11 @@ impl Shared {
         let socket = self.inside().listen(at).map_err(|error| Refusal::of(Reason::Unserved(why(&error))))?;
         let door = Arc::new(Door::new(at, host, rule));
         let closed = self.doors.add(&door);
-        if self.serve(NewDoor { door: Arc::clone(&door), socket, closed }) {
+        if self.serve(New::Door { door: Arc::clone(&door), socket, closed }) {
             return Ok(door);
         }
         self.doors.remove(&at);
-        Err(Refusal::of(if self.has_ended() { Reason::Failed } else { Reason::Limit(Limit::Endpoints) }))
+        Err(self.unserving())
     }
 
     fn refuse(&self, to: SocketAddr, process: Option<Process>, refusal: Refusal) -> Admission {
@@ -139,6 +198,13 @@ impl Shared {
         };
         Admission::Refuse { errno: errno.raw_os_error(), denial: Box::new(denial) }
     }
+}
+
+/// What the rules allow.
+struct Permit {
+    host: Host,
+    rule: String,
+    pass: Pass,
 }
 
 struct Refusal {

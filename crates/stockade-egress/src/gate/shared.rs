@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::asks::Asks;
 use super::error::GateError;
@@ -38,23 +38,30 @@ pub(crate) struct Shared {
     pub(crate) pipes: Pool,
     pub(crate) spare: Spare,
     pub(super) asks: Asks,
+    pub(super) lines: Arc<Semaphore>,
     inside: Mutex<Box<dyn Inside>>,
-    new_doors: Sender<NewDoor>,
+    newcomers: Sender<New>,
     has_ended: AtomicBool,
 }
 
-/// A door whose socket is to be served.
+/// Lines to the name server at once, each of which is one socket of a program.
+const MOST_LINES: usize = 512;
+
+/// What is to be served from now on.
 #[derive(Debug)]
-pub(super) struct NewDoor {
-    pub(super) door: Arc<Door>,
-    pub(super) socket: OwnedFd,
-    pub(super) closed: oneshot::Receiver<()>,
+pub(super) enum New {
+    /// A door's socket, which listens.
+    Door { door: Arc<Door>, socket: OwnedFd, closed: oneshot::Receiver<()> },
+    /// A connection, to be carried to where its door leads; nobody listens for others.
+    Stream { door: Arc<Door>, socket: OwnedFd },
+    /// A line to the name server, which keeps messages apart.
+    Names { socket: OwnedFd, place: OwnedSemaphorePermit },
 }
 
 /// What only the gate's thread uses.
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) new_doors: Receiver<NewDoor>,
+    pub(super) newcomers: Receiver<New>,
     pub(super) name_server: Vec<OwnedFd>,
     pub(super) publish: Published,
 }
@@ -69,7 +76,7 @@ impl Shared {
     pub(super) fn new(config: GateConfig, inside: Box<dyn Inside>) -> Result<(Arc<Self>, Setup), GateError> {
         let rules = Arc::new(config.rules);
         let events = Arc::new(Queue::new().map_err(GateError::Eventfd)?);
-        let (new_doors, receiver) = channel(doors::MOST);
+        let (newcomers, receiver) = channel(doors::MOST);
         let at_once = config.limits.at_once;
         let shared = Self {
             rules: Arc::clone(&rules),
@@ -82,11 +89,12 @@ impl Shared {
             dialer: Dialer::new(rules, config.lookup, config.upstream),
             pipes: Pool::default(),
             spare: Spare::new().map_err(GateError::Eventfd)?,
+            lines: Arc::new(Semaphore::new(MOST_LINES)),
             inside: Mutex::new(inside),
-            new_doors,
+            newcomers,
             has_ended: AtomicBool::new(false),
         };
-        Ok((Arc::new(shared), Setup { new_doors: receiver, name_server: config.name_server, publish: config.publish }))
+        Ok((Arc::new(shared), Setup { newcomers: receiver, name_server: config.name_server, publish: config.publish }))
     }
 
     pub(crate) fn names(&self) -> MutexGuard<'_, Names> {
@@ -98,9 +106,9 @@ impl Shared {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a door's socket to the gate's thread. False where that has ended, or has not taken a thousand others yet.
-    pub(super) fn serve(&self, door: NewDoor) -> bool {
-        self.new_doors.try_send(door).is_ok()
+    /// Hands a socket to the gate's thread. False where that has ended, or has not taken a thousand others yet.
+    pub(super) fn serve(&self, new: New) -> bool {
+        self.newcomers.try_send(new).is_ok()
     }
 
     pub(super) fn has_ended(&self) -> bool {

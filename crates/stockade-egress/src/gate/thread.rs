@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::net::{SocketType, sockopt};
+use tokio::net::{TcpStream, UnixDatagram};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::error::GateError;
-use super::shared::{NewDoor, Setup, Shared};
+use super::shared::{New, Setup, Shared};
 use crate::event::{Denial, Event, Limit, Reason};
 use crate::flow;
 use crate::resolver::{self, serve};
@@ -44,10 +45,10 @@ pub(super) fn start(
         .thread_keep_alive(KEEP_THREAD)
         .build()
         .map_err(GateError::Runtime)?;
-    let (tasks, new_doors) = prepare(&runtime, &shared, setup)?;
+    let (tasks, newcomers, respond) = prepare(&runtime, &shared, setup)?;
     let body = move || {
         let ending = Ending { shared: Arc::clone(&shared) };
-        let outcome = runtime.block_on(serve_until(&shared, tasks, new_doors, stop));
+        let outcome = runtime.block_on(serve_until(&shared, tasks, newcomers, &respond, stop));
         shared.end(outcome.err());
         // What is in the middle of a lookup is not waited for.
         runtime.shutdown_background();
@@ -76,7 +77,7 @@ fn prepare(
     runtime: &Runtime,
     shared: &Arc<Shared>,
     setup: Setup,
-) -> Result<(Tasks, mpsc::Receiver<NewDoor>), GateError> {
+) -> Result<(Tasks, mpsc::Receiver<New>, Arc<impl serve::Respond + use<>>), GateError> {
     let _inside_the_runtime = runtime.enter();
     let mut tasks = JoinSet::new();
     let respond = Arc::new(responder(shared));
@@ -87,7 +88,7 @@ fn prepare(
         let listener = self::listener(listener.into()).map_err(GateError::Runtime)?;
         tasks.spawn(flow::publish(Arc::clone(shared), listener));
     }
-    Ok((tasks, setup.new_doors))
+    Ok((tasks, setup.newcomers, respond))
 }
 
 fn serve_names(tasks: &mut Tasks, socket: OwnedFd, respond: &Arc<impl serve::Respond>) -> io::Result<()> {
@@ -113,7 +114,7 @@ fn listener(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
 }
 
 /// What answers messages, and tells of names that are refused.
-fn responder(shared: &Arc<Shared>) -> impl serve::Respond {
+fn responder(shared: &Arc<Shared>) -> impl serve::Respond + use<> {
     let shared = Arc::clone(shared);
     move |message: &[u8]| {
         let answer = resolver::answer(message, &mut shared.names(), &shared.rules);
@@ -135,11 +136,12 @@ fn name_denial(denial: resolver::Denial) -> Denial {
     Denial { host: denial.name, port: None, reason, rule, suggestion, process: None }
 }
 
-/// Serves new doors until the supervisor wants an end, or a task that serves sockets has panicked.
+/// Serves what comes until the supervisor wants an end, or a task that serves sockets has panicked.
 async fn serve_until(
     shared: &Arc<Shared>,
     mut tasks: Tasks,
-    mut new_doors: mpsc::Receiver<NewDoor>,
+    mut newcomers: mpsc::Receiver<New>,
+    respond: &Arc<impl serve::Respond>,
     mut stop: oneshot::Receiver<()>,
 ) -> Result<(), String> {
     let mut closing = tokio::time::interval(CLOSING);
@@ -153,15 +155,41 @@ async fn serve_until(
                 }
             }
             _ = closing.tick(), if !shared.doors.is_empty() => shared.doors.close_unused(Instant::now()),
-            Some(NewDoor { door, socket, closed }) = new_doors.recv() => match listener(socket) {
-                Ok(listener) => {
-                    tasks.spawn(flow::serve(Arc::clone(shared), door, listener, closed));
-                }
-                // The socket is closed with this, so that the program is refused; it may try again.
-                Err(error) => shared.unserved(&door, &error),
-            },
+            Some(new) = newcomers.recv() => serve_new(shared, &mut tasks, new, respond),
         }
     }
+}
+
+/// Begins to serve one. Where that fails its socket is closed, so that the program is refused; it may try again.
+fn serve_new(shared: &Arc<Shared>, tasks: &mut Tasks, new: New, respond: &Arc<impl serve::Respond>) {
+    match new {
+        New::Door { door, socket, closed } => match listener(socket) {
+            Ok(listener) => {
+                tasks.spawn(flow::serve(Arc::clone(shared), door, listener, closed));
+            }
+            Err(error) => shared.unserved(&door, &error),
+        },
+        New::Stream { door, socket } => match stream(socket) {
+            Ok(client) => flow::begin(shared, &door, client),
+            Err(error) => shared.unserved(&door, &error),
+        },
+        New::Names { socket, place } => {
+            // Fails where descriptors are used up, as for all others.
+            let Ok(line) = UnixDatagram::from_std(socket.into()) else { return };
+            let respond = Arc::clone(respond);
+            tasks.spawn(async move {
+                serve::serve_line(line, respond).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// A connection that was made by others. It may be one of Unix: what carries it asks for nothing but a stream.
+fn stream(socket: OwnedFd) -> io::Result<TcpStream> {
+    let socket = std::net::TcpStream::from(socket);
+    socket.set_nonblocking(true)?;
+    TcpStream::from_std(socket)
 }
 
 #[cfg(test)]
@@ -192,11 +220,11 @@ mod tests {
         let config = GateConfig::new(rules, "198.18.0.0/15".parse().unwrap(), None);
         let (shared, setup) = Shared::new(config, Box::new(Nothing)).unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let (mut tasks, new_doors) = prepare(&runtime, &shared, setup).unwrap();
+        let (mut tasks, newcomers, respond) = prepare(&runtime, &shared, setup).unwrap();
         let (_go_on, stop) = oneshot::channel();
         let _inside_the_runtime = runtime.enter();
         tasks.spawn(async { panic!("on purpose") });
-        let outcome = runtime.block_on(serve_until(&shared, tasks, new_doors, stop));
+        let outcome = runtime.block_on(serve_until(&shared, tasks, newcomers, &respond, stop));
         shared.end(outcome.err());
         assert!(matches!(&shared.events.drain()[..], [Event::Failed(why)] if why.contains("panicked")));
         let refused = shared.try_admit("192.0.2.1:443".parse().unwrap(), None);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -58,6 +58,23 @@ pub async fn serve_udp(socket: UdpSocket, respond: Arc<impl Respond>) -> Infalli
             // A response that finds no room is lost, as any datagram may be; the client asks again. Waiting would let one
             // client hold up all others.
             drop(socket.try_send_to(&response, client));
+        }
+    }
+}
+
+/// Answers what one program sends by a connected socket that keeps messages apart, until it closes its end. To be called in a
+/// runtime with I/O.
+pub async fn serve_line(socket: UnixDatagram, respond: Arc<impl Respond>) {
+    let mut buffer = vec![0; MAX_QUERY + 1];
+    loop {
+        // An empty message reads like the end, and is taken for it.
+        let Ok(length @ 1..) = socket.recv(&mut buffer).await else { return };
+        if length > MAX_QUERY {
+            continue;
+        }
+        if let Some(response) = respond(&buffer[..length]) {
+            // As with datagrams: what finds no room is lost.
+            drop(socket.try_send(&response));
         }
     }
 }

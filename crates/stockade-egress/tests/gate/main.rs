@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
+mod handed;
 mod limits;
 mod rules;
 mod streams;

@@ -84,6 +84,21 @@ impl<'a> Asker<'a> {
         Ok(bytes)
     }
 
+    /// Writes into the thread's memory, all of it or `EFAULT`.
+    ///
+    /// The memory is opened before the thread is known to be still there, so that it is never another's.
+    pub(super) fn put(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let path = format!("/proc/{}/mem", self.thread());
+        let memory = openat(CWD, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        self.still_waiting()?;
+        match rustix::io::pwrite(&memory, bytes, address) {
+            Ok(count) if count == bytes.len() => Ok(()),
+            // The kernel says `EIO` of addresses where nothing is (`proc_pid_mem(5)`).
+            Ok(_) | Err(Errno::IO | Errno::INVAL) => Err(Errno::FAULT),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The thread's root directory, opened as a place (`O_PATH`).
     pub(super) fn root(&self) -> Result<OwnedFd, Errno> {
         self.open_link("root")

@@ -1,7 +1,9 @@
 //! Who decides about connections that leave through the gate.
 
 use std::fmt::Debug;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use stockade_spec::report::ProcessRef;
 
@@ -14,6 +16,17 @@ pub trait Gatekeeper: Debug {
     /// Whether a program may connect to an address. Addresses of IPv4 in IPv6 form are given as IPv4. The process is
     /// missing when it has ended meanwhile.
     fn admit(&mut self, to: SocketAddr, process: Option<&ProcessRef>) -> Admission;
+
+    /// Whether a program may connect to an address, where it has no network: `socket` is the other end of its stream socket,
+    /// which does not block. Where the answer is [`Admission::Continue`], the gatekeeper has made a copy of it, and carries what
+    /// comes from it.
+    fn carry(&mut self, to: SocketAddr, process: Option<&ProcessRef>, socket: BorrowedFd<'_>) -> Admission;
+
+    /// Answers questions for names that come from a socket, which keeps messages apart (`SOCK_SEQPACKET`) and does not block.
+    ///
+    /// # Errors
+    /// When there are too many of them, or nobody answers any more.
+    fn answer_names(&mut self, socket: OwnedFd) -> io::Result<()>;
 
     /// What an address is called in records of attempts about which nobody was asked, such as the name for which it
     /// stands.

@@ -16,9 +16,11 @@ mod network;
 mod process;
 mod signals;
 mod sockets;
+mod stand_ins;
 pub mod undelivered;
 mod walk;
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use stockade_spec::plan::gate::EndpointRule;
-use stockade_spec::plan::gate::GateRoutes;
+use stockade_spec::plan::gate::{FakeRanges, GateRoutes};
 use stockade_spec::plan::{Explanations, NetworkFilter, SystemCallFilter};
 use stockade_spec::report::Area;
 use stockade_spec::tier::Tier;
@@ -42,6 +44,7 @@ use capabilities::OwnCapabilities;
 use fifo::Waiting;
 use files::FileRules;
 use gatekeeper::Gatekeeper;
+use stand_ins::StandIns;
 
 /// Calls that are answered at a time. A program that floods the supervisor waits its turn like everything else.
 const MAX_ANSWERS: usize = 64;
@@ -68,6 +71,8 @@ pub struct Context {
     pub gate: Option<GateRoutes>,
     /// Rules about loopback addresses that mean the host's: the gatekeeper is asked about these too.
     pub host_loopback: Vec<EndpointRule>,
+    /// The addresses that stand for names, where the plan has a gate.
+    pub ranges: Option<FakeRanges>,
 }
 
 /// Why notifications cannot be answered. The run has to end: its programs would wait forever.
@@ -117,6 +122,8 @@ enum Answer {
     Fail(Errno),
     /// The call returns 0 without being made.
     Done,
+    /// The call returns this without being made.
+    Value(i64),
     /// The call returns a new descriptor for this file.
     Descriptor { file: OwnedFd, close_on_exec: bool },
     /// The call is decided about again later.
@@ -144,6 +151,7 @@ pub struct Observer {
     /// Calls whose answer depends on somebody who is being asked; at most [`MAX_HELD`].
     held: Vec<Notification>,
     gatekeeper: Option<Box<dyn Gatekeeper>>,
+    stand_ins: RefCell<StandIns>,
 }
 
 impl Observer {
@@ -164,6 +172,7 @@ impl Observer {
             context,
             held: Vec::new(),
             gatekeeper: None,
+            stand_ins: RefCell::default(),
         })
     }
 
@@ -241,9 +250,16 @@ impl Observer {
             Kind::Connect => network::connect(self, gatekeeper, &asker, log),
             Kind::Bind => network::bind(self, &asker, log),
             Kind::SendTo => network::send_to(self, gatekeeper, &asker, log),
+            Kind::SocketName => stand_ins::name(self, &asker, meaning.name == "getpeername"),
+            Kind::SocketOption => stand_ins::option(self, &asker),
+            Kind::ReceiveFrom => stand_ins::receive(self, &asker),
+            Kind::ReceiveMessage => stand_ins::receive_message(self, &asker),
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
             Kind::Socket => {
+                if let Some((is_ipv6, is_stream)) = self.stood_in_for(notification) {
+                    return stand_ins::make(self, &asker, is_ipv6, is_stream);
+                }
                 let refusal = refusal(notification);
                 let family = asker.number(0);
                 let name = address::family_name(family).map_or_else(|| format!("family {family}"), str::to_owned);
@@ -258,6 +274,14 @@ impl Observer {
         }
     }
 
+    /// Family and type of an Internet socket that gets another in its place.
+    fn stood_in_for(&self, notification: &Notification) -> Option<(bool, bool)> {
+        let has_stand_ins = self.network == NetworkFilter::StandIns;
+        has_stand_ins
+            .then(|| seccomp::internet_socket(notification.arch, notification.number, &notification.arguments))
+            .flatten()
+    }
+
     /// Sends an answer; one to a thread that was killed meanwhile goes nowhere.
     fn send(&mut self, id: u64, answer: Answer) -> io::Result<()> {
         let delivered = match answer {
@@ -265,6 +289,7 @@ impl Observer {
             Answer::Fail(error) => self.listener.respond_errno(id, error.raw_os_error()),
             Answer::Later => self.listener.respond_errno(id, libc::EACCES),
             Answer::Done => self.listener.respond_value(id, 0),
+            Answer::Value(value) => self.listener.respond_value(id, value),
             Answer::Descriptor { file, close_on_exec } => return fifo::give(&self.listener, id, &file, close_on_exec),
             Answer::WhenOpened { fifo, flags, close_on_exec } => {
                 match self.waiting.open((&self.listener, self.capabilities), id, fifo, flags, close_on_exec) {

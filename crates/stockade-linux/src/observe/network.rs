@@ -2,8 +2,8 @@
 //!
 //! In a private network the kernel lets nothing out by itself, so that addresses on loopback pass and the others are
 //! refused for the sake of a clear error and a record. Where a gate leads out of it, its keeper is asked about connections
-//! of TCP. Without a private network, only Unix sockets can be made, and `sockets` decides
-//! which of them may be reached.
+//! of TCP. Without a private network, only Unix sockets can be made, and `sockets` decides which of them may be reached;
+//! where a gate is to be reached all the same, some of them stand in for others (`stand_ins`).
 
 use std::net::SocketAddr;
 
@@ -18,11 +18,11 @@ use stockade_spec::report::{Area, ProcessRef, allow_option};
 use super::address::{self, Address, MAX_ADDRESS};
 use super::asker::Asker;
 use super::gatekeeper::{Admission, Gatekeeper, Refusal};
-use super::{Answer, Observer, sockets};
+use super::{Answer, Observer, sockets, stand_ins};
 use crate::denials::{Attempt, DenialLog};
 
 /// Who decides about what the gate leads out; the observer's own, taken out of it for the time of a decision.
-type Keeper<'g> = Option<&'g mut (dyn Gatekeeper + 'static)>;
+pub(super) type Keeper<'g> = Option<&'g mut (dyn Gatekeeper + 'static)>;
 
 pub(super) fn connect(observer: &Observer, keeper: Keeper<'_>, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
     match read_address(asker, 1, 2, address::parse) {
@@ -35,7 +35,9 @@ pub(super) fn send_to(observer: &Observer, keeper: Keeper<'_>, asker: &Asker<'_>
     match (observer.network, read_address(asker, 4, 5, address::parse_destination)) {
         (_, Err(error)) => unread(observer, error),
         (NetworkFilter::Private, Ok(address)) => reach(observer, keeper, asker, "sendto", &address, log),
-        (NetworkFilter::UnixOnly, Ok(address)) => send_by_connected(asker, "sendto", &address, log),
+        (NetworkFilter::StandIns, Ok(Address::Internet(to))) => stand_ins::send_to(observer, keeper, asker, to, log)
+            .unwrap_or_else(|| send_by_connected(asker, "sendto", &Address::Internet(to), log)),
+        (_, Ok(address)) => send_by_connected(asker, "sendto", &address, log),
     }
 }
 
@@ -47,6 +49,7 @@ pub(super) fn bind(observer: &Observer, asker: &Asker<'_>, log: &mut DenialLog<'
             record_internet(asker, "bind", address, log);
             Answer::Fail(Errno::ADDRNOTAVAIL)
         }
+        (NetworkFilter::StandIns, Ok(Address::Internet(address))) => stand_ins::bind(observer, asker, address, log),
         (NetworkFilter::UnixOnly, Ok(Address::Internet(address))) => {
             record_internet(asker, "bind", address, log);
             Answer::Fail(Errno::ACCESS)
@@ -74,7 +77,10 @@ fn reach(
             Some(routes) => leave(routes, keeper, asker, operation, *address, log),
             None => refuse(asker, operation, *address, log),
         },
-        (_, Address::Internet(address)) => refuse(asker, operation, *address, log),
+        (NetworkFilter::StandIns, Address::Internet(address)) => {
+            stand_ins::connect(observer, keeper, asker, *address, log)
+        }
+        (NetworkFilter::UnixOnly, Address::Internet(address)) => refuse(asker, operation, *address, log),
         (NetworkFilter::Private, Address::UnixPath(path)) => {
             sockets::observe_path(asker, operation, path, log);
             Answer::Continue
@@ -84,7 +90,9 @@ fn reach(
             Answer::Continue
         }
         (NetworkFilter::Private, Address::Unspecified | Address::UnixUnnamed | Address::Other(_)) => Answer::Continue,
-        (NetworkFilter::UnixOnly, _) => sockets::connect_on_behalf(observer, asker, address, log),
+        (NetworkFilter::StandIns, Address::Unspecified) => stand_ins::dissolve(observer, asker)
+            .unwrap_or_else(|| sockets::connect_on_behalf(observer, asker, address, log)),
+        (_, _) => sockets::connect_on_behalf(observer, asker, address, log),
     }
 }
 
@@ -161,7 +169,12 @@ fn leave(
 }
 
 /// The gatekeeper said no.
-fn refused(refusal: Refusal, operation: &'static str, process: Option<ProcessRef>, log: &mut DenialLog<'_>) -> Answer {
+pub(super) fn refused(
+    refusal: Refusal,
+    operation: &'static str,
+    process: Option<ProcessRef>,
+    log: &mut DenialLog<'_>,
+) -> Answer {
     let Refusal { errno, target, rule, suggestion } = refusal;
     let mut attempt = Attempt::new(Area::Network, operation, target).by(process);
     if let Some(rule) = rule {
@@ -213,7 +226,12 @@ fn send_by_connected(asker: &Asker<'_>, operation: &'static str, address: &Addre
     }
 }
 
-fn record_internet(asker: &Asker<'_>, operation: &'static str, address: SocketAddr, log: &mut DenialLog<'_>) {
+pub(super) fn record_internet(
+    asker: &Asker<'_>,
+    operation: &'static str,
+    address: SocketAddr,
+    log: &mut DenialLog<'_>,
+) {
     log.record(Attempt::new(Area::Network, operation, address.to_string()).by(asker.process()));
 }
 

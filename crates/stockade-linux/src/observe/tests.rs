@@ -4,6 +4,7 @@ mod decided;
 mod raced;
 mod reached;
 mod signalled;
+mod stood_in;
 mod traced;
 
 use std::sync::mpsc;
@@ -65,6 +66,7 @@ impl Scene {
             first_process: process,
             gate: None,
             host_loopback: Vec::new(),
+            ranges: None,
         };
         Self { _workspace: workspace, filter, context }
     }
@@ -75,6 +77,15 @@ impl Scene {
 
     /// Makes the calls of `program` under the filter; gives its result and what was recorded.
     fn run<T: Send>(&self, program: impl FnOnce() -> T + Send) -> (T, Vec<Denial>) {
+        self.run_asking(None, program)
+    }
+
+    /// The same with somebody who decides about connections.
+    fn run_asking<T: Send>(
+        &self,
+        keeper: Option<Box<dyn Gatekeeper>>,
+        program: impl FnOnce() -> T + Send,
+    ) -> (T, Vec<Denial>) {
         let (sender, receiver) = mpsc::channel();
         let code = seccomp::program(Architecture::native().unwrap(), &self.filter);
         thread::scope(|scope| {
@@ -86,6 +97,7 @@ impl Scene {
             });
             let listener = Listener::new(receiver.recv().unwrap()).unwrap();
             let mut observer = Observer::new(listener, &self.filter, self.context.clone()).unwrap();
+            keeper.into_iter().for_each(|keeper| observer.guard(keeper));
             let mut log = DenialLog::new(Instant::now(), |_| {});
             serve(&mut observer, &mut log);
             (thread.join().unwrap(), log.finish().0)

@@ -60,10 +60,11 @@ const DATAGRAM_PROTOCOLS: [u32; 2] = [0, 17];
 const ECHO_PROTOCOLS: [u32; 2] = [1, 58];
 const MPTCP: u32 = 262;
 
-/// Unix sockets end in `unix`; TCP, UDP and routing-netlink sockets end in `network`; everything else is refused.
+/// Unix sockets end in `unix`; TCP and UDP sockets end in `network`, those of routing netlink in `routing`; everything else is
+/// refused.
 ///
 /// Multipath TCP is refused without a report: Go asks for it first and then takes TCP.
-pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block) -> Block {
+pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block, routing: Block) -> Block {
     let protocol = verdicts.refuse(libc::EPROTONOSUPPORT);
     let multipath = branch(Test::Equal(MPTCP), Verdicts::fail(libc::EPROTONOSUPPORT), protocol.clone());
     let stream = load_low(2, branch_any(&STREAM_PROTOCOLS, network, multipath));
@@ -72,7 +73,7 @@ pub(super) fn socket(verdicts: Verdicts, unix: Block, network: &Block) -> Block 
     let other_type = branch(Test::Equal(DATAGRAM), datagram, verdicts.refuse(libc::EPERM));
     let inet = load_low(1, keep(TYPE_MASK, branch(Test::Equal(STREAM), stream, other_type)));
     let family = verdicts.refuse(libc::EAFNOSUPPORT);
-    let netlink = load_low(2, branch(Test::Equal(NETLINK_ROUTE), network.clone(), family.clone()));
+    let netlink = load_low(2, branch(Test::Equal(NETLINK_ROUTE), routing, family.clone()));
     let other = branch_any(&[INET, INET6], &inet, branch(Test::Equal(NETLINK), netlink, family));
     load_low(0, branch(Test::Equal(UNIX), unix, other))
 }
@@ -109,6 +110,44 @@ pub(super) const fn socket_pair_refusal(arguments: &[u64; 6]) -> i32 {
 pub(super) fn connected_unix(verdicts: Verdicts) -> Block {
     let connected = branch_any(&CONNECTED_TYPES, &Verdicts::allow(), verdicts.refuse(libc::EACCES));
     load_low(1, keep(TYPE_MASK, connected))
+}
+
+// `include/linux/socket.h`: the levels of IP, TCP, UDP and IPv6.
+const INTERNET_LEVELS: [u32; 4] = [0, 6, 17, 41];
+
+// `include/uapi/linux/tcp.h`: `TCP_ULP`.
+const TCP: u32 = 6;
+const UPPER_LAYER: u32 = 31;
+
+/// Options of Internet protocols are taken without effect, because the socket has none of these protocols; programs that set
+/// them do so to go faster, and many give up where that fails. Having the kernel encrypt (`TCP_ULP`) is no such option: it is
+/// left to the kernel, which refuses it here.
+pub(super) fn ignore_internet_options() -> Block {
+    let taken = Verdicts::fail(0);
+    let of_tcp = load_low(2, branch(Test::Equal(UPPER_LAYER), Verdicts::allow(), taken.clone()));
+    let other = branch_any(&INTERNET_LEVELS, &taken, Verdicts::allow());
+    load_low(1, branch(Test::Equal(TCP), of_tcp, other))
+}
+
+// `include/uapi/asm-generic/socket.h`: `SOL_SOCKET`, and there `SO_TYPE`, `SO_PROTOCOL` and `SO_DOMAIN`.
+const SOCKET_LEVEL: u32 = 1;
+const KIND_OPTIONS: [u32; 3] = [3, 38, 39];
+
+/// The supervisor is asked about options of Internet protocols, and about what kind of socket it is.
+pub(super) fn ask_internet_options(verdicts: Verdicts) -> Block {
+    let asked = verdicts.refuse(libc::EACCES);
+    let kind = load_low(2, branch_any(&KIND_OPTIONS, &asked, Verdicts::allow()));
+    load_low(1, branch_any(&INTERNET_LEVELS, &asked, branch(Test::Equal(SOCKET_LEVEL), kind, Verdicts::allow())))
+}
+
+/// Whether a socket that was refused for its family is one of TCP or UDP, by the arguments of `socket`.
+pub(super) fn internet_socket(arguments: &[u64; 6]) -> Option<(bool, bool)> {
+    let [family, kind, protocol] = [low(arguments[0]), low(arguments[1]) & TYPE_MASK, low(arguments[2])];
+    match (family, kind) {
+        (INET | INET6, STREAM) if STREAM_PROTOCOLS.contains(&protocol) => Some((family == INET6, true)),
+        (INET | INET6, DATAGRAM) if [0, 17].contains(&protocol) => Some((family == INET6, false)),
+        _ => None,
+    }
 }
 
 // `include/uapi/asm-generic/ioctls.h` and `sockios.h`, the same on both architectures.

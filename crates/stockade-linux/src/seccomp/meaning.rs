@@ -31,6 +31,16 @@ pub enum Kind {
     Bind,
     /// `sendto(fd, data, length, flags, address, address_length)` with an address that is not null.
     SendTo,
+    /// `getsockname` or `getpeername(fd, address, length)`, where sockets are stood in for.
+    SocketName,
+    /// `getsockopt(fd, level, option, value, length)` of an Internet protocol or for the socket's kind, where sockets are stood in
+    /// for.
+    SocketOption,
+    /// `recvfrom(fd, data, length, flags, address, address_length)` with an address that is not null, where sockets are stood
+    /// in for.
+    ReceiveFrom,
+    /// `recvmsg(fd, message, flags)`, where sockets are stood in for.
+    ReceiveMessage,
     /// Acts on the process or thread whose id is `args[0]` (`pidfd_send_signal`: whose pidfd): signals, handles for
     /// them, and limits or scheduling of another process.
     Signal,
@@ -60,6 +70,14 @@ pub fn meaning(arch: u32, number: i32) -> Meaning {
     }
 }
 
+/// The family and type of an Internet socket that a refused call asked for: whether it is IPv6, and whether it is TCP, not UDP.
+/// None of other sockets and of other calls.
+#[must_use]
+pub fn internet_socket(arch: u32, number: i32, arguments: &[u64; 6]) -> Option<(bool, bool)> {
+    let meaning = meaning(arch, number);
+    (meaning.kind == Kind::Socket && meaning.name == "socket").then(|| checks::internet_socket(arguments))?
+}
+
 /// The error number with which a refused call is answered.
 #[must_use]
 pub fn refusal(arch: u32, number: i32, arguments: &[u64; 6]) -> i32 {
@@ -87,6 +105,12 @@ const fn kind(class: Class) -> Kind {
         Class::Network(NetworkUse::Connect) => Kind::Connect,
         Class::Network(NetworkUse::Bind) => Kind::Bind,
         Class::Network(NetworkUse::SendTo) => Kind::SendTo,
+        Class::Network(NetworkUse::Name) => Kind::SocketName,
+        Class::Network(NetworkUse::ReceiveFrom) => Kind::ReceiveFrom,
+        Class::Network(NetworkUse::ReceiveMessage) => Kind::ReceiveMessage,
+        Class::Network(NetworkUse::GetOption) => Kind::SocketOption,
+        // What is done with these depends on the arguments only, and nobody is asked.
+        Class::Network(NetworkUse::SetOption) => Kind::Other,
         Class::File(FileUse::Change) => Kind::FileChange,
         Class::File(FileUse::Open | FileUse::OpenAt | FileUse::OpenHow) => Kind::FileOpen,
         Class::File(FileUse::Execute) => Kind::Execute,

@@ -19,5 +19,5 @@ mod table;
 mod tests;
 
 pub use architecture::Architecture;
-pub use meaning::{Kind, Meaning, meaning, refusal};
+pub use meaning::{Kind, Meaning, internet_socket, meaning, refusal};
 pub use program::program;

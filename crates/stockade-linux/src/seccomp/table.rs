@@ -81,6 +81,16 @@ pub(super) enum NetworkUse {
     Bind,
     /// Names an address when its fifth argument is not null.
     SendTo,
+    /// Asks for a socket's own address, or its peer's.
+    Name,
+    /// Asks where something came from when its fifth argument is not null.
+    ReceiveFrom,
+    /// Receives into where memory says, where a filter cannot look; it may ask where something came from.
+    ReceiveMessage,
+    /// Sets an option of the level that the second argument names.
+    SetOption,
+    /// Asks for an option of the level that the second argument names.
+    GetOption,
 }
 
 /// How a call uses a file.

@@ -37,16 +37,25 @@ fn shared_filter() -> SystemCallFilter {
     SystemCallFilter { network: NetworkFilter::UnixOnly, decide_signals: true, ..default_filter() }
 }
 
+/// What the tier `landlock` uses where a gate leads out.
+fn standing_in_filter() -> SystemCallFilter {
+    SystemCallFilter { network: NetworkFilter::StandIns, ..shared_filter() }
+}
+
 /// All combinations of the switches.
 fn all_filters() -> Vec<SystemCallFilter> {
     let list = |full: bool| if full { vec!["**/.env".to_owned()] } else { vec![] };
-    (0..256_u32)
+    (0..512_u32)
         .map(|bits| {
             let on = |bit: u32| bits & (1 << bit) != 0;
             SystemCallFilter {
                 nested_namespaces: on(0),
                 notify: on(1),
-                network: if on(2) { NetworkFilter::UnixOnly } else { NetworkFilter::Private },
+                network: match (on(2), on(8)) {
+                    (true, true) => NetworkFilter::StandIns,
+                    (true, false) => NetworkFilter::UnixOnly,
+                    (false, _) => NetworkFilter::Private,
+                },
                 files: FileObservation {
                     trace_writes: on(3),
                     trace_reads: on(4),

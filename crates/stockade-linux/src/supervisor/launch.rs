@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use stockade_spec::facts::CgroupFacts;
-use stockade_spec::plan::gate::EndpointRule;
 use stockade_spec::plan::gate::{GateRoutes, GateRules};
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
 
@@ -238,17 +237,17 @@ fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
         supervisor: std::process::id(),
         first_process: init.as_raw_nonzero().get().unsigned_abs(),
         gate: gate_routes(plan).cloned(),
-        host_loopback: host_loopback(plan),
+        host_loopback: gate_rules(plan).flat_map(GateRules::host_loopback).collect(),
+        ranges: gate_rules(plan).map(|rules| rules.ranges).next(),
     }
 }
 
-/// The gate's rules about loopback addresses.
-fn host_loopback(plan: &Plan) -> Vec<EndpointRule> {
-    let rules = plan.steps.iter().filter_map(|step| match &step.operation {
+/// What the gate lets through, where the plan has one.
+fn gate_rules(plan: &Plan) -> impl Iterator<Item = &GateRules> {
+    plan.steps.iter().filter_map(|step| match &step.operation {
         Operation::Gate { rules } => Some(rules),
         _ => None,
-    });
-    rules.flat_map(GateRules::host_loopback).collect()
+    })
 }
 
 fn failed_step(plan: &Plan, step: u32, errno: i32, detail: String) -> LaunchError {

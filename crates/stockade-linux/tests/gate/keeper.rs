@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
@@ -109,6 +109,14 @@ impl Gatekeeper for Keeper {
             Ok(()) => Admission::Continue,
             Err(errno) => refused(errno, "cannot listen"),
         }
+    }
+
+    fn carry(&mut self, to: SocketAddr, _process: Option<&ProcessRef>, _socket: BorrowedFd<'_>) -> Admission {
+        panic!("there is a network inside, and {to} is connected to in it");
+    }
+
+    fn answer_names(&mut self, _socket: OwnedFd) -> std::io::Result<()> {
+        panic!("there is a name server inside");
     }
 
     fn describe(&self, address: SocketAddr) -> String {

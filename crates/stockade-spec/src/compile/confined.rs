@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::data::{HOME, entries};
-use super::error::{CompileError, RuleProblem};
+use super::error::CompileError;
 use super::namespaces::{Steps, command, explanations, sweep, view};
 use super::view::{Entry, Node, Settled};
 use super::{Input, degraded, environment, gate, home, landlock, limits, protected, rules, unobserved};
@@ -25,8 +25,13 @@ const WEAKER: &[(Protection, &str)] = &[
     (Protection::Caches, "caches in home can be read but not written, so some tools work without their cache"),
     (Protection::ProcessVisibility, "names and arguments of other processes can be seen in /proc"),
     (Protection::Lifetime, "descendants can outlive a supervisor that is ended with SIGKILL"),
-    (Protection::Loopback, "programs inside cannot reach each other over loopback: no network socket can be made"),
 ];
+/// What it leaves weaker where the network is closed.
+const WEAKER_LOOPBACK: &str = "programs inside cannot reach each other over loopback: no network socket can be made";
+/// What it leaves weaker where a gate leads out.
+const WEAKER_GATE: &str = "programs inside cannot reach each other over loopback, and cannot listen: their sockets of TCP are \
+                           Unix sockets that lead to the gate, on which options of TCP and IP have no effect and a connection \
+                           that breaks looks like one that ends; those of UDP carry questions to the name server only";
 /// What it leaves weaker where the supervisor can be asked.
 const WEAKER_IPC: &str = "System V shared memory, semaphores and message queues are shared with your other programs";
 /// What it leaves weaker where the workspace can be written.
@@ -46,9 +51,7 @@ struct Private {
 /// Compiles for tier `landlock`.
 pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let request = input.request;
-    if let Some((list, rule)) = gate::first_rule(input.policy) {
-        return Err(CompileError::Rule { list, rule, problem: RuleProblem::NeedsNamespaces });
-    }
+    let gate = gate::outward(input)?;
     let view = view(input, None)?;
     let top = request.temporary.join(format!("stockade-{}", request.run_id));
     let private = Private { home: top.join("home"), temporary: top.join("tmp"), top };
@@ -56,10 +59,11 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let mut environment = environment::compile(input, &places)?;
     add_toolchain_variables(&mut environment, input, &view);
     let ruleset = ruleset(&view, &private, input)?;
-    let supervision = supervision(&view, &ruleset, input)?;
+    let supervision = supervision(&view, &ruleset, input, gate.is_some())?;
     let mut bounds = Steps::default();
     let mut weaker = limits::put(&mut bounds, input, Tier::Landlock);
     weaker.extend(plain(WEAKER.to_vec()));
+    weaker.extend(plain(vec![(Protection::Loopback, if gate.is_some() { WEAKER_GATE } else { WEAKER_LOOPBACK })]));
     weaker.extend(supervision.weaker);
     weaker.sort_by_key(|degradation| degradation.protection);
     let degraded = degraded::accepted(weaker, input.policy, Tier::Landlock)?;
@@ -67,6 +71,9 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     let mut steps = Steps::default();
     steps.take(&bounds, Side::Supervisor);
     sweep(&mut steps, input);
+    if let Some(rules) = gate {
+        steps.add(Operation::Gate { rules }, Protection::Network);
+    }
     for path in [&private.top, &private.home, &private.temporary] {
         steps.add(Operation::PrivateDirectory { path: path.clone() }, Protection::Home);
     }
@@ -108,7 +115,12 @@ pub(super) fn plain(all: Vec<(Protection, &str)>) -> impl Iterator<Item = Degrad
 }
 
 /// The filter whose questions the supervisor answers, or where it cannot be asked, one that needs no answers.
-fn supervision(view: &Settled, ruleset: &LandlockRuleset, input: Input<'_>) -> Result<Supervision, CompileError> {
+fn supervision(
+    view: &Settled,
+    ruleset: &LandlockRuleset,
+    input: Input<'_>,
+    has_gate: bool,
+) -> Result<Supervision, CompileError> {
     if !input.facts.kernel.seccomp_notify {
         return unobserved::supervision(view, ruleset, input);
     }
@@ -121,7 +133,7 @@ fn supervision(view: &Settled, ruleset: &LandlockRuleset, input: Input<'_>) -> R
         weaker.push((Protection::Files, WEAKER_DENY));
     }
     let nested_namespaces = input.policy.kernel.nested_namespaces;
-    let network = NetworkFilter::UnixOnly;
+    let network = if has_gate { NetworkFilter::StandIns } else { NetworkFilter::UnixOnly };
     let filter = SystemCallFilter { nested_namespaces, notify: true, network, files, decide_signals: true };
     Ok(Supervision { filter, weaker: plain(weaker).collect() })
 }

@@ -156,10 +156,17 @@ pub enum RuleProblem {
     Protected,
     /// It needs a network namespace.
     #[error(
-        "it needs tier `namespaces`: tier `landlock` closes the network and has no gate to it; remove the rule to run \
-         without, or see `stockade doctor` for what makes the stronger tier work"
+        "it needs tier `namespaces`: in tier `landlock` programs can be connected to the outside, but have no network that \
+         connections could come into, and no sockets of the host; remove the rule to run without, or see `stockade doctor` for \
+         what makes the stronger tier work"
     )]
     NeedsNamespaces,
+    /// It needs the gate, and nobody can be asked.
+    #[error(
+        "the gate of tier `landlock` is asked about by the only seccomp listener that a process can have, and another sandbox \
+         around this one has that; remove the rule to run without, or run outside of that sandbox"
+    )]
+    GateNeedsListener,
     /// It is not an endpoint rule.
     #[error("{0}; {hint}", hint = .0.hint())]
     Endpoint(#[source] EndpointError),

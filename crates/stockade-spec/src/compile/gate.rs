@@ -34,14 +34,21 @@ pub(super) fn survey(policy: &Policy, uses: &mut impl FnMut(PathBuf)) {
     }
 }
 
-/// The first rule that needs the gate, with its list: what a tier refuses that has none.
-pub(super) fn first_rule(policy: &Policy) -> Option<(&'static str, String)> {
-    let network = &policy.network;
+/// The gate of a policy in tier `landlock`, if it opens one: to the outside only, and only where somebody can be asked.
+pub(super) fn outward(input: Input<'_>) -> Result<Option<GateRules>, CompileError> {
+    let Policy { network, unix, .. } = input.policy;
+    let wrong = |(list, rule), problem| Err(CompileError::Rule { list, rule, problem });
+    let publish = network.publish.first().map(|port| (PUBLISH, port.to_string()));
+    let unix = unix.first().map(|rule| (super::sockets::LIST, rule.clone()));
+    if let Some(rule) = publish.or(unix) {
+        return wrong(rule, RuleProblem::NeedsNamespaces);
+    }
     let default = (network.default != NetworkDefault::Deny).then(|| ("network.default", network.default.name().into()));
     let allow = network.allow.first().map(|rule| (ALLOW, rule.clone()));
-    let publish = network.publish.first().map(|port| (PUBLISH, port.to_string()));
-    let unix = policy.unix.first().map(|rule| (super::sockets::LIST, rule.clone()));
-    allow.or(default).or(publish).or(unix)
+    match allow.or(default) {
+        Some(rule) if !input.facts.kernel.seccomp_notify => wrong(rule, RuleProblem::GateNeedsListener),
+        _ => Ok(gate(input)?.map(|gate| gate.rules)),
+    }
 }
 
 /// The gate of a policy, if it opens one.

@@ -64,7 +64,9 @@ impl<'p> Found<'p> {
             Protection::Processes => either("process namespace", "Landlock, system-call filter"),
             Protection::ProcessVisibility => either("process namespace", "none"),
             Protection::Lifetime => either("process namespace", "subreaper"),
-            Protection::Network if self.gate => Some("network namespace, gate, system-call filter".to_owned()),
+            Protection::Network if self.gate => {
+                either("network namespace, gate, system-call filter", "gate, system-call filter")
+            }
             Protection::Network => either("network namespace, system-call filter", "system-call filter"),
             Protection::Loopback => either("network namespace", "none"),
             Protection::Ipc => either("IPC, network and mount namespaces", "system-call filter, Landlock"),

@@ -226,6 +226,7 @@ impl fmt::Display for SystemCallFilter {
         f.write_str(match self.network {
             NetworkFilter::Private => "private network",
             NetworkFilter::UnixOnly => "Unix sockets only",
+            NetworkFilter::StandIns => "Unix sockets only, some of which lead to the gate",
         })?;
         let flags = [
             (self.nested_namespaces, "; programs may make namespaces"),

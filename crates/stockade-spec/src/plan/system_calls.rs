@@ -32,6 +32,18 @@ pub enum NetworkFilter {
     /// No network namespace: sockets other than Unix ones cannot be made, and Unix sockets reach only what the file
     /// rules let them reach.
     UnixOnly,
+    /// No network namespace, but a gate: as [`Self::UnixOnly`], and where a program asks for a socket of TCP or UDP, it gets a
+    /// Unix socket in its place (a stand-in), whose other end is the supervisor's and leads to the gate. No program ever holds an
+    /// Internet socket.
+    StandIns,
+}
+
+impl NetworkFilter {
+    /// Whether the host's own sockets are near, because there is no network namespace.
+    #[must_use]
+    pub const fn is_shared(self) -> bool {
+        !matches!(self, Self::Private)
+    }
 }
 
 /// Which file operations the supervisor is asked about.

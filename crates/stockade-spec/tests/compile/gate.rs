@@ -5,11 +5,12 @@ use std::path::Path;
 use stockade_spec::compile::{RuleProblem, survey};
 use stockade_spec::facts::{Availability, HostFacts, Obstacle, PathFact};
 use stockade_spec::plan::gate::{GateRoutes, GateRules, NetworkDefault};
-use stockade_spec::plan::{Operation, enforcement};
-use stockade_spec::report::Protection;
+use stockade_spec::plan::{NetworkFilter, Operation, enforcement};
+use stockade_spec::report::{Level, Protection};
 use stockade_spec::{CompileError, Plan, compile};
 
 use crate::hosts::{HOME, WORKSPACE, link_to, plain, plan, policy, put, refusal, request};
+use crate::tiers::CONSENT;
 
 /// A plain host with IPv6 and the three files of name resolution.
 pub(crate) fn online() -> HostFacts {
@@ -151,21 +152,50 @@ fn the_files_are_put_where_a_program_gets_to() {
 }
 
 #[test]
-fn the_landlock_tier_refuses_what_needs_the_gate() {
+fn the_landlock_tier_refuses_what_comes_in_and_what_nobody_can_be_asked_about() {
     let mut facts = online();
     facts.user_namespaces = Availability::Blocked(Obstacle::NotInKernel);
-    for (text, list) in [
-        (ALLOW, "network.allow"),
-        ("[network]\npublish = [\"8080\"]", "network.publish"),
-        ("extends = \"research\"", "network.default"),
-        ("[unix]\nallow = [\"/run/x.sock\"]", "unix.allow"),
-    ] {
+    for (text, list) in
+        [("[network]\npublish = [\"8080\"]", "network.publish"), ("[unix]\nallow = [\"/run/x.sock\"]", "unix.allow")]
+    {
         let error = refusal(text, &facts);
         assert!(
             matches!(&error, CompileError::Rule { list: of, problem: RuleProblem::NeedsNamespaces, .. } if *of == list)
         );
         assert!(error.to_string().contains("stockade doctor"), "{error}");
     }
+    facts.kernel.seccomp_notify = false;
+    for (text, list) in [(ALLOW, "network.allow"), ("extends = \"research\"", "network.default")] {
+        let error = refusal(text, &facts);
+        assert!(
+            matches!(&error, CompileError::Rule { list: of, problem: RuleProblem::GateNeedsListener, .. } if *of == list)
+        );
+        assert!(error.to_string().contains("outside of that sandbox"), "{error}");
+    }
+}
+
+#[test]
+fn the_landlock_tier_has_a_gate_to_the_outside() {
+    let mut facts = online();
+    facts.user_namespaces = Availability::Blocked(Obstacle::NotInKernel);
+    let plan = plan(&format!("{ALLOW}{CONSENT}"), &facts);
+    let find = |wanted: fn(&Operation) -> bool| plan.steps.iter().filter(|step| wanted(&step.operation)).count();
+    assert_eq!(find(|operation| matches!(operation, Operation::Gate { .. })), 1);
+    assert_eq!(find(|operation| matches!(operation, Operation::GateRoutes { .. } | Operation::CoverFile { .. })), 0);
+    assert_eq!(
+        find(
+            |operation| matches!(operation, Operation::SystemCalls { filter } if filter.network == NetworkFilter::StandIns)
+        ),
+        1
+    );
+    assert_eq!(find(|operation| matches!(operation, Operation::Landlock { ruleset } if ruleset.refuse_tcp)), 1);
+    for (protection, part) in [(Protection::Network, "gate, system-call filter"), (Protection::Loopback, "none")] {
+        let line = enforcement(&plan).into_iter().find(|line| line.protection == protection).expect("a line");
+        assert_eq!(line.mechanism, part);
+        assert_eq!(matches!(line.level, Level::Degraded { .. }), protection == Protection::Loopback);
+    }
+    let closed = self::plan(CONSENT, &facts);
+    assert!(!closed.to_string().contains("gate"), "a closed network has nothing of it");
 }
 
 #[test]

@@ -75,6 +75,11 @@ fn gate_and_sockets() {
     check("gate_and_sockets", &policy, &request(), &facts);
     facts.user_namespaces = Availability::Blocked(Obstacle::AppArmor);
     check("gate_without_user_namespaces", &policy, &request(), &facts);
+    let outward = self::policy(&format!(
+        "{}\n[network]\nallow = [\"api.example.com\", \"10.1.2.0/24:5432\"]\ndeny = [\"*.zip\"]",
+        crate::tiers::CONSENT
+    ));
+    check("gate_without_user_namespaces_accepted", &outward, &request(), &facts);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use stockade_spec::{CompileError, Plan, Tier, compile};
 
 use crate::hosts::{HOME, furnished, plain, plan, policy, put, refusal, request};
 
-const CONSENT: &str = "[enforcement]\naccept_degraded = [\"file-visibility\", \"caches\", \"protected-files\", \
+pub(crate) const CONSENT: &str = "[enforcement]\naccept_degraded = [\"file-visibility\", \"caches\", \"protected-files\", \
                        \"process-visibility\", \"lifetime\", \"loopback\", \"ipc\", \"files\"]";
 
 fn blocked(mut facts: HostFacts) -> HostFacts {

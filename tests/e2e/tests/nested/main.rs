@@ -1,4 +1,5 @@
-//! Stockade inside other sandboxes: itself, to three levels, and bubblewrap, with and without filters like those of containers.
+//! Stockade inside other sandboxes: itself, to three levels, and bubblewrap, with and without filters like those of containers;
+//! and the gate of the tier that is left then.
 //!
 //! Every trial runs as whoever runs the tests and, where that is root, as an ordinary user as well. `bwrap` and `python3`
 //! have to be there. `STOCKADE_BIN` names another program to test than what cargo builds from this tree.
@@ -6,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "a test program reports to whoever runs it")]
 
 mod bubblewrap;
+mod gate;
 #[path = "../containment/options.rs"]
 mod options;
 mod place;
@@ -24,7 +26,7 @@ use user::User;
 /// One trial: a name, and what is tried; it panics when something is wrong.
 type Trial = (&'static str, fn(&Place));
 
-const TRIALS: &[&[Trial]] = &[stockade::TRIALS, refusals::TRIALS, bubblewrap::TRIALS];
+const TRIALS: &[&[Trial]] = &[stockade::TRIALS, refusals::TRIALS, gate::TRIALS, bubblewrap::TRIALS];
 
 fn main() -> ExitCode {
     let options = Options::parse(std::env::args().skip(1));

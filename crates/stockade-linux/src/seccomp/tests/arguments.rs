@@ -153,6 +153,39 @@ fn addresses() {
 }
 
 #[test]
+fn internet_sockets_are_stood_in_for_and_never_made() {
+    let filter = standing_in_filter();
+    for family in [2, 10] {
+        for (kind, protocol) in [(1, 0), (1, 6), (2, 0), (2, 17), (2, 1), (2, 58), (3, 6), (5, 132), (1, 132)] {
+            assert_eq!(verdict(&filter, "socket", &[family, kind, protocol]), ASK, "{family} {kind} {protocol}");
+        }
+        // Go asks for it first, and then takes TCP.
+        check(&filter, "socket", &[(&[family, 1, 262], errno(libc::EPROTONOSUPPORT))]);
+    }
+    // `getaddrinfo` asks for it, and does without.
+    check(&filter, "socket", &[(&[16, 3, 0], errno(libc::EACCES)), (&[16, 3, 9], ASK), (&[1, 2, 0], ASK)]);
+    check(&filter, "socketpair", &[(&[1, 2, 0], ASK), (&[2, 1, 0], ASK), (&[1, 5, 0], ALLOW)]);
+    for call in ["connect", "bind", "getsockname", "getpeername", "recvmsg"] {
+        check(&filter, call, &[(&[3], ASK)]);
+    }
+    for call in ["sendto", "recvfrom"] {
+        assert_eq!(verdict(&filter, call, &[3, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(verdict(&filter, call, &[3, 0, 0, 0, 1 << 32]), ASK);
+    }
+    for level in [0, 6, 17, 41, 6 | 1 << 32] {
+        check(&filter, "setsockopt", &[(&[3, level, 30], errno(0))]);
+        check(&filter, "getsockopt", &[(&[3, level, 1], ASK)]);
+    }
+    check(&filter, "setsockopt", &[(&[3, 1, 9], ALLOW), (&[3, 6, 31], ALLOW), (&[3, 17, 31], errno(0))]);
+    check(&filter, "getsockopt", &[(&[3, 1, 4], ALLOW), (&[3, 1, 39], ASK), (&[3, 1, 3], ASK)]);
+    for other in [default_filter(), shared_filter()] {
+        for call in ["getsockname", "getpeername", "recvfrom", "recvmsg", "setsockopt", "getsockopt"] {
+            check(&other, call, &[(&[3, 6, 1, 0, 1], ALLOW)]);
+        }
+    }
+}
+
+#[test]
 fn files_are_asked_about_as_far_as_they_are_observed() {
     let with = |trace_writes: bool, trace_reads: bool, deny: &[&str], protect: &[&str]| {
         let own = |list: &[&str]| list.iter().map(|&glob| glob.to_owned()).collect();

@@ -14,7 +14,7 @@ fn expected(class: Class, filter: &SystemCallFilter) -> Option<u32> {
         Class::Forbidden => Some(refused),
         Class::Namespace => Some(if filter.nested_namespaces { ALLOW } else { refused }),
         Class::Peer | Class::Ipc => {
-            let shared = filter.decide_signals || filter.network == NetworkFilter::UnixOnly;
+            let shared = filter.decide_signals || filter.network != NetworkFilter::Private;
             Some(if shared { refused } else { ALLOW })
         }
         Class::Signal => Some(if filter.decide_signals { refused } else { ALLOW }),
