@@ -24,7 +24,7 @@ const SHARE: usize = 16 << 10;
 /// Bytes that are written or read at once.
 const CHUNK: usize = 256 << 10;
 /// How long a socket may be silent before the load gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What stops the load.
 type Failure = Box<dyn Error>;

@@ -2,13 +2,20 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Failure;
 use super::place::{Place, SEARCH_PATH};
 use super::rival;
+
+/// How often a run that is bounded in time is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// One way to run a command.
 #[derive(Clone, Debug)]
@@ -82,15 +89,15 @@ impl Contestant {
         Self::new("stockade run --allow HOST", place, &place.bare_home, prefix)
     }
 
-    /// `pasta` with its own namespaces. `None` where it is not installed.
+    /// `pasta` with its own namespaces. `None` where it is not installed, or cannot be used.
     pub(super) fn pasta(place: &Place, port: u16) -> Option<Self> {
-        let prefix = rival::pasta(&installed("pasta")?, port);
+        let prefix = rival::pasta(&installed("pasta").filter(|_| rival::may_run())?, port);
         Some(Self::new("pasta (a loopback port)", place, &place.bare_home, prefix))
     }
 
-    /// `slirp4netns` beside namespaces that `unshare(1)` makes. `None` where either is not installed.
+    /// `slirp4netns` beside namespaces that `unshare(1)` makes. `None` where either is not installed, or cannot be used.
     pub(super) fn slirp4netns(place: &Place) -> Option<Self> {
-        installed("slirp4netns").and(installed("unshare"))?;
+        installed("slirp4netns").and(installed("unshare")).filter(|_| rival::may_run())?;
         Some(Self::new("slirp4netns", place, &place.bare_home, rival::slirp4netns()))
     }
 
@@ -124,9 +131,21 @@ impl Contestant {
         self.check(&output).map(|()| elapsed)
     }
 
-    /// Runs `command` once; returns what it prints. Fails where it fails.
-    pub(super) fn output(&self, command: &[&str]) -> Result<Vec<u8>, Failure> {
-        let output = self.command(command).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+    /// Runs `command` once; returns what it prints, which must be little. Fails where it fails, and when it takes longer than
+    /// `bound`; it is killed then.
+    pub(super) fn output(&self, command: &[&str], bound: Duration) -> Result<Vec<u8>, Failure> {
+        let mut run = self.command(command);
+        let mut child = run.stdout(Stdio::piped()).process_group(0).spawn()?;
+        let start = Instant::now();
+        while child.try_wait()?.is_none() {
+            if start.elapsed() > bound {
+                kill_process_group(Pid::from_child(&child), Signal::KILL)?;
+                child.wait()?;
+                return Err(format!("{} took longer than {bound:?}", self.name).into());
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        let output = child.wait_with_output()?;
         self.check(&output).map(|()| output.stdout)
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,8 +15,12 @@ use crate::load::{AT_ONCE, Job, Measured, STREAM, Server};
 
 /// Rounds of the load. A round takes about a second for each contestant.
 const ROUNDS: usize = 5;
+/// Time after which no further round begins.
+const ENOUGH: Duration = Duration::from_secs(30);
+/// Longest time of one run of the load.
+const BOUND: Duration = Duration::from_secs(10);
 /// Most rounds of the command that does nothing.
-const START_ROUNDS: usize = 100;
+const START_ROUNDS: usize = 60;
 
 /// What the gate's own bounds must let through, which by default are lower than what is measured here.
 const POLICY: &str = "[network.limits]\nconnections_per_second = 1000000\nconnections_at_once = 2000\n";
@@ -82,7 +87,11 @@ fn start(place: &Place, entrants: &[Entrant], rounds: usize) -> Result<Value, Fa
 
 /// Every contestant in turn, each round beginning with another one.
 fn load(entrants: &mut [Entrant], program: &Path) -> Result<(), Failure> {
+    let begun = Instant::now();
     for round in 0..ROUNDS {
+        if begun.elapsed() > ENOUGH {
+            break;
+        }
         for turn in 0..entrants.len() {
             let index = (round + turn) % entrants.len();
             let entrant = &mut entrants[index];
@@ -99,7 +108,7 @@ impl Entrant {
     fn run(&self, program: &Path, job: Job) -> Result<Measured, Failure> {
         let server = self.server.to_string();
         let program = program.to_str().ok_or("the benchmark's directory has a name that is no text")?;
-        let printed = self.contestant.output(&[program, "load", job.name(), &server])?;
+        let printed = self.contestant.output(&[program, "load", job.name(), &server], BOUND)?;
         Ok(serde_json::from_slice(&printed)?)
     }
 
@@ -125,7 +134,7 @@ fn median(mut of: Vec<f64>) -> f64 {
 #[expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
 fn print_load(entrants: &[Entrant]) {
     let native = &entrants[0];
-    println!("### Connections to a server on the host, {ROUNDS} rounds\n");
+    println!("### Connections to a server on the host, {} rounds\n", native.measured.len());
     println!("Streams of {} MiB; the ratio to native is that of the same round.\n", STREAM >> 20);
     println!("| | up, MiB/s | down, MiB/s | new connections/s | first byte | {AT_ONCE} at once |");
     println!("|---|---|---|---|---|---|");

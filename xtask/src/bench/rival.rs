@@ -1,6 +1,7 @@
 //! How the rivals of the gate are started: user-mode network stacks beside a user and a network namespace.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::path::Path;
 
 /// Runs a command, given as arguments, in new user and network namespaces with `slirp4netns` beside it, the way its manual
@@ -27,6 +28,11 @@ exit "$status"
 /// The address at which a program inside `slirp4netns` reaches the host's loopback.
 pub(super) const SLIRP4NETNS_HOST: &str = "10.0.2.2";
 
+/// Whether this user may make the tunnel that all of them need. Some machines keep it for root.
+pub(super) fn may_run() -> bool {
+    OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_ok()
+}
+
 /// What precedes a command that is to run with `slirp4netns`.
 pub(super) fn slirp4netns() -> Vec<OsString> {
     ["sh", "-c", SLIRP4NETNS, "sh"].map(OsString::from).into()
@@ -36,7 +42,9 @@ pub(super) fn slirp4netns() -> Vec<OsString> {
 pub(super) fn pasta(program: &Path, port: u16) -> Vec<OsString> {
     let mut prefix = vec![program.as_os_str().to_owned()];
     let port = port.to_string();
-    prefix.extend(["--config-net", "--quiet", "-t", "none", "-u", "none", "-U", "none", "-T"].map(OsString::from));
+    prefix.extend(
+        ["--config-net", "--quiet", "--foreground", "-t", "none", "-u", "none", "-U", "none", "-T"].map(OsString::from),
+    );
     prefix.extend([port.as_str(), "--"].map(OsString::from));
     prefix
 }

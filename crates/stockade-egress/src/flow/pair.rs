@@ -19,6 +19,9 @@ const HALF_CLOSED_IDLE: Duration = Duration::from_secs(600);
 /// How long a connection is silent before the kernel asks whether its peer still exists (tcp(7), `TCP_KEEPIDLE`).
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// The algorithm that every kernel has (ip-sysctl.rst, `tcp_congestion_control`).
+const UNPACED: &str = "reno";
+
 /// Which direction broke a connection off, and how.
 #[derive(Debug)]
 pub(crate) enum Break {
@@ -123,6 +126,12 @@ pub(crate) fn set_prompt(socket: &TcpStream) -> io::Result<()> {
 pub(crate) fn set_probing(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     Ok(sockopt::set_tcp_keepidle(socket, SILENCE)?)
+}
+
+/// Sets what a socket besides needs that leads to the host itself: no pacing. Memory has no congestion to avoid, and an algorithm
+/// that paces what is sent (BBR, where a host has chosen it) takes as long for that as copying takes.
+pub(crate) fn set_unpaced(socket: &TcpStream) -> io::Result<()> {
+    Ok(sockopt::set_tcp_congestion(socket, UNPACED)?)
 }
 
 #[cfg(test)]
