@@ -29,8 +29,12 @@ const POLICY: &str = "[network.limits]\nconnections_per_second = 1000000\nconnec
 struct Entrant {
     contestant: Contestant,
     server: SocketAddr,
+    /// Whether the benchmark is pointless without it.
+    is_needed: bool,
+    /// Empty where it failed; the others go on then.
     measured: Vec<Measured>,
     at_once: Vec<f64>,
+    failure: Option<String>,
 }
 
 /// Measures and prints the tables.
@@ -49,16 +53,21 @@ pub(super) fn measure(place: &Place, rounds: usize) -> Result<Value, Failure> {
 fn entrants(place: &Place, server: SocketAddr) -> Result<Vec<Entrant>, Failure> {
     let policy = policy(place)?;
     let elsewhere = SocketAddr::new(super::rival::SLIRP4NETNS_HOST.parse()?, server.port());
-    let candidates = [
-        (Some(Contestant::native(place)), server),
-        (Some(Contestant::gate(place, &policy, server)), server),
-        (Contestant::pasta(place, server.port()), server),
-        (Contestant::slirp4netns(place), elsewhere),
-    ];
-    let entrant = |(contestant, server): (Option<Contestant>, SocketAddr)| {
-        Some(Entrant { contestant: contestant?, server, measured: Vec::new(), at_once: Vec::new() })
+    let entrant = |is_needed: bool, contestant: Contestant, server: SocketAddr| Entrant {
+        contestant,
+        server,
+        is_needed,
+        measured: Vec::new(),
+        at_once: Vec::new(),
+        failure: None,
     };
-    Ok(candidates.into_iter().filter_map(entrant).collect())
+    let mut entrants = vec![
+        entrant(true, Contestant::native(place), server),
+        entrant(true, Contestant::gate(place, &policy, server), server),
+    ];
+    entrants.extend(Contestant::pasta(place, server.port()).map(|rival| entrant(false, rival, server)));
+    entrants.extend(Contestant::slirp4netns(place).map(|rival| entrant(false, rival, elsewhere)));
+    Ok(entrants)
 }
 
 fn policy(place: &Place) -> Result<PathBuf, Failure> {
@@ -93,23 +102,55 @@ fn load(entrants: &mut [Entrant], program: &Path) -> Result<(), Failure> {
             break;
         }
         for turn in 0..entrants.len() {
-            let index = (round + turn) % entrants.len();
-            let entrant = &mut entrants[index];
-            let measured = entrant.run(program, Job::Speed)?;
-            entrant.measured.push(measured);
-            let measured = entrant.run(program, Job::AtOnce)?;
-            entrant.at_once.push(measured.at_once);
+            entrants[(round + turn) % entrants.len()].take_part(program)?;
         }
     }
     Ok(())
 }
 
 impl Entrant {
+    /// One round, unless it has failed before.
+    fn take_part(&mut self, program: &Path) -> Result<(), Failure> {
+        if self.failure.is_some() {
+            return Ok(());
+        }
+        match self.round(program) {
+            Ok((speed, at_once)) => {
+                self.measured.push(speed);
+                self.at_once.push(at_once.at_once);
+                Ok(())
+            }
+            Err(error) if self.is_needed => Err(error),
+            Err(error) => {
+                self.failure = Some(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn round(&self, program: &Path) -> Result<(Measured, Measured), Failure> {
+        Ok((self.run(program, Job::Speed)?, self.run(program, Job::AtOnce)?))
+    }
+
     fn run(&self, program: &Path, job: Job) -> Result<Measured, Failure> {
         let server = self.server.to_string();
         let program = program.to_str().ok_or("the benchmark's directory has a name that is no text")?;
         let printed = self.contestant.output(&[program, "load", job.name(), &server], BOUND)?;
         Ok(serde_json::from_slice(&printed)?)
+    }
+
+    /// Its row of the table.
+    fn row(&self, native: &Self) -> String {
+        let name = self.contestant.name;
+        if let Some(failure) = &self.failure {
+            return format!("| {name} | {} | | | | |", failure.replace(['\n', '|'], " "));
+        }
+        let cell = |of: fn(&Measured) -> f64| format!("{:.0} ({:.2}x)", self.median(of), self.beside(native, of));
+        let (up, down) = (cell(|measured| measured.up), cell(|measured| measured.down));
+        let per_second = cell(|measured| measured.per_second);
+        let (first, later) = (self.first_byte(), self.first_byte() - native.first_byte());
+        let at_once = median(self.at_once.clone());
+        format!("| {name} | {up} | {down} | {per_second} | {first:.0}µs ({later:+.0}µs) | {at_once:.0}ms |")
     }
 
     fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
@@ -139,24 +180,15 @@ fn print_load(entrants: &[Entrant]) {
     println!("| | up, MiB/s | down, MiB/s | new connections/s | first byte | {AT_ONCE} at once |");
     println!("|---|---|---|---|---|---|");
     for entrant in entrants {
-        let cell = |of: fn(&Measured) -> f64| format!("{:.0} ({:.2}x)", entrant.median(of), entrant.beside(native, of));
-        println!(
-            "| {} | {} | {} | {} | {:.0}µs ({:+.0}µs) | {:.0}ms |",
-            entrant.contestant.name,
-            cell(|measured| measured.up),
-            cell(|measured| measured.down),
-            cell(|measured| measured.per_second),
-            entrant.first_byte(),
-            entrant.first_byte() - native.first_byte(),
-            median(entrant.at_once.clone()),
-        );
+        println!("{}", entrant.row(native));
     }
     println!();
 }
 
 fn raw(entrants: &[Entrant]) -> Value {
     let one = |entrant: &Entrant| {
-        let value = json!({ "speed": entrant.measured, "at once, milliseconds": entrant.at_once });
+        let value =
+            json!({ "speed": entrant.measured, "at once, milliseconds": entrant.at_once, "failure": entrant.failure });
         (entrant.contestant.name.to_owned(), value)
     };
     entrants.iter().map(one).collect::<serde_json::Map<_, _>>().into()
