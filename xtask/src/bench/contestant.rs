@@ -90,9 +90,9 @@ impl Contestant {
     }
 
     /// `pasta` with its own namespaces. `None` where it is not installed, or cannot be used.
-    pub(super) fn pasta(place: &Place, port: u16) -> Option<Self> {
-        let prefix = rival::pasta(&installed("pasta").filter(|_| rival::may_run())?, port);
-        Some(Self::new("pasta (a loopback port)", place, &place.bare_home, prefix))
+    pub(super) fn pasta(place: &Place) -> Option<Self> {
+        let prefix = rival::pasta(&installed("pasta").filter(|_| rival::may_run())?);
+        Some(Self::new("pasta", place, &place.bare_home, prefix))
     }
 
     /// `slirp4netns` beside namespaces that `unshare(1)` makes. `None` where either is not installed, or cannot be used.

@@ -43,6 +43,9 @@ pub(super) fn measure(place: &Place, rounds: usize) -> Result<Value, Failure> {
     let program = place.workspace.join("load");
     fs::copy(std::env::current_exe()?, &program)?;
     let mut entrants = entrants(place, server.address)?;
+    for rival in entrants.iter_mut().filter(|entrant| !entrant.is_needed) {
+        rival.failure = rival.contestant.output(&["true"], BOUND).err().map(|error| error.to_string());
+    }
     let starts = start(place, &entrants, rounds.min(START_ROUNDS))?;
     load(&mut entrants, &program)?;
     print_load(&entrants);
@@ -52,7 +55,7 @@ pub(super) fn measure(place: &Place, rounds: usize) -> Result<Value, Failure> {
 
 fn entrants(place: &Place, server: SocketAddr) -> Result<Vec<Entrant>, Failure> {
     let policy = policy(place)?;
-    let elsewhere = SocketAddr::new(super::rival::SLIRP4NETNS_HOST.parse()?, server.port());
+    let elsewhere = SocketAddr::new(super::rival::HOST.parse()?, server.port());
     let entrant = |is_needed: bool, contestant: Contestant, server: SocketAddr| Entrant {
         contestant,
         server,
@@ -65,7 +68,7 @@ fn entrants(place: &Place, server: SocketAddr) -> Result<Vec<Entrant>, Failure> 
         entrant(true, Contestant::native(place), server),
         entrant(true, Contestant::gate(place, &policy, server), server),
     ];
-    entrants.extend(Contestant::pasta(place, server.port()).map(|rival| entrant(false, rival, server)));
+    entrants.extend(Contestant::pasta(place).map(|rival| entrant(false, rival, elsewhere)));
     entrants.extend(Contestant::slirp4netns(place).map(|rival| entrant(false, rival, elsewhere)));
     Ok(entrants)
 }
@@ -80,7 +83,9 @@ fn policy(place: &Place) -> Result<PathBuf, Failure> {
 #[expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
 fn start(place: &Place, entrants: &[Entrant], rounds: usize) -> Result<Value, Failure> {
     let mut contestants = vec![Contestant::stockade(place)];
-    contestants.extend(entrants.iter().skip(1).map(|entrant| entrant.contestant.clone()));
+    contestants.extend(
+        entrants.iter().skip(1).filter(|entrant| entrant.failure.is_none()).map(|entrant| entrant.contestant.clone()),
+    );
     let all = samples::interleave(&contestants, rounds, &["true"], || Ok(()))?;
     let closed = all[0].median().as_secs_f64();
     println!("### Start to end of `true` with a network, {rounds} rounds\n");

@@ -25,8 +25,8 @@ kill "$network" && wait "$network"
 exit "$status"
 "#;
 
-/// The address at which a program inside `slirp4netns` reaches the host's loopback.
-pub(super) const SLIRP4NETNS_HOST: &str = "10.0.2.2";
+/// The address at which a program inside reaches the host's loopback: that of `slirp4netns`, which `pasta` is told to take too.
+pub(super) const HOST: &str = "10.0.2.2";
 
 /// Whether this user may make the tunnel that all of them need. Some machines keep it for root.
 pub(super) fn may_run() -> bool {
@@ -38,13 +38,11 @@ pub(super) fn slirp4netns() -> Vec<OsString> {
     ["sh", "-c", SLIRP4NETNS, "sh"].map(OsString::from).into()
 }
 
-/// What precedes a command that is to run with `pasta`, which passes the host's loopback port on by `splice(2)`: its fastest way.
-pub(super) fn pasta(program: &Path, port: u16) -> Vec<OsString> {
-    let mut prefix = vec![program.as_os_str().to_owned()];
-    let port = port.to_string();
-    prefix.extend(
-        ["--config-net", "--quiet", "--foreground", "-t", "none", "-u", "none", "-U", "none", "-T"].map(OsString::from),
-    );
-    prefix.extend([port.as_str(), "--"].map(OsString::from));
-    prefix
+/// What precedes a command that is to run with `pasta`. It has a faster way for ports of the loopback that are named in advance;
+/// connections to other hosts go this one.
+pub(super) fn pasta(program: &Path) -> Vec<OsString> {
+    let options =
+        ["--config-net", "--quiet", "--foreground", "--ipv4-only", "--address", "10.0.2.100", "--netmask", "24"];
+    let ports = ["-t", "none", "-u", "none", "-T", "none", "-U", "none", "--gateway", HOST, "--"];
+    std::iter::once(program.into()).chain(options.into_iter().chain(ports).map(OsString::from)).collect()
 }
