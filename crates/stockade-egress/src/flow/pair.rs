@@ -141,6 +141,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_kernel_has_the_algorithm_that_does_not_pace() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            set_unpaced(&socket).unwrap();
+            assert_eq!(sockopt::tcp_congestion(&socket).unwrap(), UNPACED);
+        });
+    }
+
+    #[test]
     fn a_connection_that_is_closed_half_ends_when_nothing_moves_any_more() {
         // Time stands still but for the sleeps, and jumps from one to the next.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
