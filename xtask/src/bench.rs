@@ -9,8 +9,10 @@
 mod contestant;
 mod furniture;
 mod memory;
+mod network;
 mod options;
 mod place;
+mod rival;
 mod samples;
 mod startup;
 mod work;
@@ -25,7 +27,7 @@ use place::Place;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
-  bench [--rounds N] [--work-rounds N] [--only start|work|memory] [--stockade FILE] [--json FILE]
+  bench [--rounds N] [--work-rounds N] [--only start|work|memory|network] [--stockade FILE] [--json FILE]
         [--user NAME | --as-root]
         measure a release build beside its rivals; prints Markdown, and raw samples to FILE
 ";
@@ -49,6 +51,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
     }
     if options.wants(Part::Memory) {
         raw.insert("memory".to_owned(), memory::measure(&place)?);
+    }
+    if options.wants(Part::Network) {
+        raw.insert("network".to_owned(), network::measure(&place, options.rounds)?);
     }
     write_raw(options.json.as_deref(), raw)
 }

@@ -8,6 +8,7 @@ mod figures;
 mod fuzz;
 #[cfg(test)]
 mod invariants;
+mod load;
 mod machines;
 mod test;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ["deny"] => deny::run(),
         ["figures", ref rest @ ..] => figures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["load", job, server] => load::run(job, server),
         ["machines", ref rest @ ..] => machines::run(rest),
         ["test", ref rest @ ..] => test::run(rest),
         ["dist"] => dist::write("target/dist".as_ref()).map_err(Into::into),

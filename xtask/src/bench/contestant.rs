@@ -1,12 +1,21 @@
 //! What is measured beside what.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::Failure;
 use super::place::{Place, SEARCH_PATH};
+use super::rival;
+
+/// How often a run that is bounded in time is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// One way to run a command.
 #[derive(Clone, Debug)]
@@ -73,6 +82,25 @@ impl Contestant {
         Self::new("stockade run, furnished home", place, &place.furnished_home, stockade_prefix(place))
     }
 
+    /// Stockade with a gate that leads to the server.
+    pub(super) fn gate(place: &Place, policy: &Path, server: SocketAddr) -> Self {
+        let mut prefix = vec![place.stockade.clone().into_os_string(), "run".into(), "--policy".into(), policy.into()];
+        prefix.extend(["--allow", &server.to_string(), "--"].map(OsString::from));
+        Self::new("stockade run --allow HOST", place, &place.bare_home, prefix)
+    }
+
+    /// `pasta` with its own namespaces. `None` where it is not installed, or cannot be used.
+    pub(super) fn pasta(place: &Place) -> Option<Self> {
+        let prefix = rival::pasta(&installed("pasta").filter(|_| rival::may_run())?);
+        Some(Self::new("pasta", place, &place.bare_home, prefix))
+    }
+
+    /// `slirp4netns` beside namespaces that `unshare(1)` makes. `None` where either is not installed, or cannot be used.
+    pub(super) fn slirp4netns(place: &Place) -> Option<Self> {
+        installed("slirp4netns").and(installed("unshare")).filter(|_| rival::may_run())?;
+        Some(Self::new("slirp4netns", place, &place.bare_home, rival::slirp4netns()))
+    }
+
     fn new(name: &'static str, place: &Place, home: &Path, prefix: Vec<OsString>) -> Self {
         Self { name, prefix, home: home.to_owned(), workspace: place.workspace.clone() }
     }
@@ -100,8 +128,30 @@ impl Contestant {
         let start = Instant::now();
         let output = run.spawn()?.wait_with_output()?;
         let elapsed = start.elapsed();
+        self.check(&output).map(|()| elapsed)
+    }
+
+    /// Runs `command` once; returns what it prints, which must be little. Fails where it fails, and when it takes longer than
+    /// `bound`; it is killed then.
+    pub(super) fn output(&self, command: &[&str], bound: Duration) -> Result<Vec<u8>, Failure> {
+        let mut run = self.command(command);
+        let mut child = run.stdout(Stdio::piped()).process_group(0).spawn()?;
+        let start = Instant::now();
+        while child.try_wait()?.is_none() {
+            if start.elapsed() > bound {
+                kill_process_group(Pid::from_child(&child), Signal::KILL)?;
+                child.wait()?;
+                return Err(format!("{} took longer than {bound:?}", self.name).into());
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        let output = child.wait_with_output()?;
+        self.check(&output).map(|()| output.stdout)
+    }
+
+    fn check(&self, output: &Output) -> Result<(), Failure> {
         if output.status.success() {
-            return Ok(elapsed);
+            return Ok(());
         }
         let error = String::from_utf8_lossy(&output.stderr);
         Err(format!("{} failed with {}: {}", self.name, output.status, error.trim()).into())

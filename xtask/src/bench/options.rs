@@ -13,6 +13,8 @@ pub(super) enum Part {
     Work,
     /// Memory of the supervisor.
     Memory,
+    /// The gate's connections.
+    Network,
 }
 
 /// The arguments.
@@ -84,6 +86,7 @@ fn part(value: &str) -> Result<Part, Failure> {
         "start" => Ok(Part::Start),
         "work" => Ok(Part::Work),
         "memory" => Ok(Part::Memory),
-        _ => Err(format!("--only takes start, work or memory, not {value:?}").into()),
+        "network" => Ok(Part::Network),
+        _ => Err(format!("--only takes start, work, memory or network, not {value:?}").into()),
     }
 }

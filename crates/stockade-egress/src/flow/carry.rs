@@ -27,6 +27,10 @@ pub(super) async fn run(shared: Arc<Shared>, door: Arc<Door>, client: TcpStream,
         Ok(Dialled { socket, address }) => {
             record.set_address(address);
             let mut server = Ends::new(socket);
+            if address.is_some_and(|address| address.is_loopback()) {
+                // It works without, too.
+                pair::set_unpaced(server.socket()).ok();
+            }
             let outcome = carry(&shared, &door, (client.socket(), server.socket()), &record).await;
             if outcome.is_ok() {
                 client.finish();

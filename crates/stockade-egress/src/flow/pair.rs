@@ -20,6 +20,9 @@ const HALF_CLOSED_IDLE: Duration = Duration::from_secs(600);
 /// How long a connection is silent before the kernel asks whether its peer still exists (tcp(7), `TCP_KEEPIDLE`).
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// The algorithm that every kernel has (ip-sysctl.rst, `tcp_congestion_control`).
+const UNPACED: &str = "reno";
+
 /// Which direction broke a connection off, and how.
 #[derive(Debug)]
 pub(crate) enum Break {
@@ -129,11 +132,28 @@ pub(crate) fn set_probing(socket: &TcpStream) -> io::Result<()> {
     Ok(sockopt::set_tcp_keepidle(socket, SILENCE)?)
 }
 
+/// Sets what a socket besides needs that leads to the host itself: no pacing. Memory has no congestion to avoid, and an algorithm
+/// that paces what is sent (BBR, where a host has chosen it) takes as long for that as copying takes.
+pub(crate) fn set_unpaced(socket: &TcpStream) -> io::Result<()> {
+    Ok(sockopt::set_tcp_congestion(socket, UNPACED)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
 
     use super::*;
+
+    #[test]
+    fn every_kernel_has_the_algorithm_that_does_not_pace() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            set_unpaced(&socket).unwrap();
+            assert_eq!(sockopt::tcp_congestion(&socket).unwrap(), UNPACED);
+        });
+    }
 
     #[test]
     fn a_connection_that_is_closed_half_ends_when_nothing_moves_any_more() {

@@ -59,12 +59,13 @@ fn held() {
 }
 
 fn leaks() {
-    let actions = ["descriptors", "setting ipv4/ip_unprivileged_port_start", "setting ipv4/tcp_fastopen"];
+    let settings = [("ip_unprivileged_port_start", "0"), ("tcp_fastopen", "0"), ("tcp_congestion_control", "reno")];
+    let asked = settings.map(|(name, _)| format!("setting ipv4/{name}"));
+    let actions: Vec<&str> = std::iter::once("descriptors").chain(asked.iter().map(String::as_str)).collect();
     let seen = run(&actions, |inside| Keeper::new(inside, &[]));
-    assert_eq!(
-        seen.lines,
-        ["descriptors: 0 1 2", "setting ipv4/ip_unprivileged_port_start: 0", "setting ipv4/tcp_fastopen: 0"]
-    );
+    let told = settings.map(|(name, value)| format!("setting ipv4/{name}: {value}"));
+    assert_eq!(seen.lines[0], "descriptors: 0 1 2");
+    assert_eq!(seen.lines[1..], told);
     // The service outlives the run only as an error.
     let mut service = None;
     follow(&plan(Some(routes()), &["descriptors"]), |running| {
