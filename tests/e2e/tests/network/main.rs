@@ -13,6 +13,7 @@ mod judge;
 #[path = "../containment/options.rs"]
 mod options;
 mod place;
+mod program;
 mod programs;
 mod registries;
 #[path = "../containment/run.rs"]
@@ -34,7 +35,7 @@ use user::User;
 #[derive(Clone, Copy)]
 enum Subject {
     Attack(&'static Attack),
-    Program(&'static programs::Program),
+    Program(&'static program::Program),
     Fault(&'static faults::Fault),
     Registry(&'static registries::Registry),
 }
