@@ -7,15 +7,11 @@ mod sockets;
 mod tls;
 mod web;
 
-use crate::attack::{Attack, Landlock, Trace};
+use crate::attack::{Attack, Landlock};
 
 /// The attacks of each file.
 pub const ATTACKS: &[&[Attack]] = &[addresses::ATTACKS, names::ATTACKS, web::ATTACKS, tls::ATTACKS, sockets::ATTACKS];
 
-/// What all of them have: one host is allowed, and the tier that cannot enforce such a rule refuses to run anything.
-const BASE: Attack = Attack {
-    options: &["--allow", "allowed.example"],
-    landlock: Landlock::Trace(Trace::Refused("rules for hosts need tier `namespaces`")),
-    internet: true,
-    ..Attack::BASE
-};
+/// What all of them have: one host is allowed, and both tiers enforce it.
+const BASE: Attack =
+    Attack { options: &["--allow", "allowed.example"], landlock: Landlock::Same, internet: true, ..Attack::BASE };

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use super::super::files::any;
 use super::BASE;
 use super::client::{arrived, at, datagram, has_data, label, name_server, over_stream, question, steal};
-use crate::attack::{Attack, Attempt, Event, Failed, Proof, Trace};
+use crate::attack::{Attack, Attempt, Event, Failed, Landlock, Proof, Trace};
 use crate::internet::NAME_SERVER;
 use crate::scene::Scene;
 
@@ -97,6 +97,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         },
         proof: Proof::Host(|scene| arrived(scene, "dns-", &label("tcp"))),
         trace: Trace::Event(&[Event("network", "", "tunnel.example")]),
+        landlock: Landlock::Trace(Trace::Event(&[Event("network", "connect", ":53")])),
         ..BASE
     },
     Attack {

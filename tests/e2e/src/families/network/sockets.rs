@@ -11,7 +11,7 @@ use super::super::files::any;
 use super::super::ipc;
 use super::BASE;
 use super::client::{PATIENCE, arrived, at, datagram, label};
-use crate::attack::{Attack, Attempt, Event, Failed, Native, Proof, Trace};
+use crate::attack::{Attack, Attempt, Event, Failed, Landlock, Native, Proof, Trace};
 use crate::internet::{ABSTRACT, DENIED, WEB};
 use crate::scene::holds_canary;
 use crate::sys::{self, Arg};
@@ -42,6 +42,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         },
         proof: Proof::Host(|scene| arrived(scene, "udp-443", &label("udp"))),
         trace: Trace::Event(&[Event("network", "", ":443")]),
+        landlock: Landlock::Trace(Trace::Silent("the socket that stands in for one of UDP leads nowhere")),
         ..BASE
     },
     Attack {
@@ -68,6 +69,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |_| any([fast_open(false), fast_open(true)]),
         proof: Proof::Host(|scene| arrived(scene, "http", "/fast-open")),
         trace: Trace::Event(&[Event("network", "", "203.0.113.20:80")]),
+        landlock: Landlock::Trace(Trace::Silent("the socket that stands in for one of TCP knows no addresses")),
         ..BASE
     },
     Attack {
@@ -102,6 +104,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         attempt: |scene| any([ipc::connect(scene, "run/docker.sock"), ipc::connect(scene, "run/bus")]),
         options: &["--allow", "allowed.example", "--unix", "OUTSIDE/run/wayland-0"],
         trace: Trace::Event(&[Event("sockets", "connect", "run/docker.sock"), Event("sockets", "connect", "run/bus")]),
+        landlock: Landlock::Trace(Trace::Refused("`unix.allow`")),
         ..BASE
     },
 ];
