@@ -15,10 +15,6 @@ const ORIGINS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 /// Methods whose request may have no version (RFC 1945, section 5), and would be answered by some servers.
 const METHODS: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH", b"CONNECT"];
 
-/// What readers of HTTP pass over in front of a first line or take for spaces in it: what C takes for one, and what Python's
-/// `str.split` does besides, on which its `http.server` builds.
-const SPACES: &[u8] = b" \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0";
-
 /// Longest first word that could be a method. The longest that is registered has 17 letters; what is longer is the text of
 /// some other protocol, which may have no lines at all.
 const MAX_METHOD: usize = 64;
@@ -44,6 +40,10 @@ pub(super) fn look(held: &[u8], upgraded: bool, searched: usize) -> Result<First
     if hello::is_start(held) {
         return Ok(if held.len() > 1 { First::Hello } else { First::More });
     }
+    if hello::is_stray_record(held) {
+        let refusal = Refusal::Hello("a record of another type is in front of it");
+        return if held.len() > 1 { Err(refusal) } else { Ok(First::More) };
+    }
     for request in REQUESTS_FOR_TLS {
         if held.starts_with(request) {
             return Ok(First::AsksForTls(request.len()));
@@ -61,8 +61,11 @@ pub(super) fn look(held: &[u8], upgraded: bool, searched: usize) -> Result<First
         }
     }
     // Servers pass over empty lines in front of a request (RFC 9112, section 2.2), and some over more.
-    let blank = held.iter().take_while(|byte| SPACES.contains(byte)).count();
+    let blank = held.iter().take_while(|byte| b"\r\n".contains(byte)).count();
     let rest = &held[blank..];
+    if rest.first().is_some_and(|byte| is_space(*byte)) {
+        return look_behind_spaces(held, searched);
+    }
     if !could_be_request(rest) {
         return Ok(First::Pass(Protocol::Other));
     }
@@ -70,6 +73,25 @@ pub(super) fn look(held: &[u8], upgraded: bool, searched: usize) -> Result<First
     match rest.iter().skip(from).position(|byte| *byte == b'\n') {
         None => Ok(First::More),
         Some(end) => of_line(&rest[..from + end], held, upgraded),
+    }
+}
+
+/// Looks at bytes that begin with a space, which some servers pass over too, in front of a method that they know.
+fn look_behind_spaces(held: &[u8], searched: usize) -> Result<First, Refusal> {
+    let spaces = held.iter().take_while(|byte| b"\r\n".contains(byte) || is_space(**byte)).count();
+    let rest = &held[spaces..];
+    let could_be = |method: &&[u8]| match rest.get(method.len()) {
+        None => method.starts_with(rest),
+        Some(behind) => rest.starts_with(method) && (*behind == b'\r' || is_space(*behind)),
+    };
+    if !METHODS.iter().any(could_be) {
+        return Ok(First::Pass(Protocol::Other));
+    }
+    let from = searched.saturating_sub(spaces);
+    let Some(end) = rest.iter().skip(from).position(|byte| *byte == b'\n') else { return Ok(First::More) };
+    match of_line(&rest[..from + end], rest, true) {
+        Ok(First::Pass(protocol)) => Ok(First::Pass(protocol)),
+        _ => Err(Refusal::Request("a space is in front of it")),
     }
 }
 
@@ -81,7 +103,7 @@ fn could_be_request(bytes: &[u8]) -> bool {
         return false;
     }
     let Some(behind) = bytes.get(word) else { return true };
-    let is_odd = SPACES.contains(behind) && bytes[..word].iter().all(u8::is_ascii_alphabetic);
+    let is_odd = is_space(*behind) && bytes[..word].iter().all(u8::is_ascii_alphabetic);
     if word == 0 || !(is_odd || b" \t\r\n".contains(behind)) {
         return false;
     }
@@ -98,7 +120,7 @@ fn of_line(line: &[u8], held: &[u8], upgraded: bool) -> Result<First, Refusal> {
     if has_version(line) {
         return Ok(First::Request);
     }
-    let mut words = line.split(|byte| SPACES.contains(byte)).filter(|word| !word.is_empty());
+    let mut words = line.split(|byte| *byte == b'\r' || is_space(*byte)).filter(|word| !word.is_empty());
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let is_url = target.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"http"));
     if METHODS.contains(&method) && (is_url || target.starts_with(b"/")) {
@@ -109,7 +131,13 @@ fn of_line(line: &[u8], held: &[u8], upgraded: bool) -> Result<First, Refusal> {
 
 /// Whether a version of HTTP stands behind some space, in letters of any case.
 fn has_version(line: &[u8]) -> bool {
-    line.windows(6).any(|part| SPACES.contains(&part[0]) && part[1..].eq_ignore_ascii_case(b"HTTP/"))
+    line.windows(6).any(|part| (part[0] == b'\r' || is_space(part[0])) && part[1..].eq_ignore_ascii_case(b"HTTP/"))
+}
+
+/// Whether a byte is a space to some reader, but no end of a line: those of ASCII, and what Python's `str.split` takes for one in
+/// Latin-1, as its servers read requests.
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | 0x1c..=0x1f | 0x85 | 0xa0)
 }
 
 /// Whether a byte may be in a method or the name of a field (RFC 9110, section 5.6.2).

@@ -16,6 +16,7 @@ const MESSAGE_HEADER: usize = 4;
 pub(super) const MAX_EARLY_DATA: usize = 64 << 10;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
@@ -26,6 +27,13 @@ const HOST_NAME: u8 = 0;
 /// Whether bytes are the start of a handshake over TLS of any version, or may become it.
 pub(super) fn is_start(bytes: &[u8]) -> bool {
     bytes.first() == Some(&HANDSHAKE) && bytes.get(1).is_none_or(|major| *major == 3)
+}
+
+/// Whether bytes are another record of TLS, or may become it. No client begins with one, and some servers pass over it: alerts
+/// that are only warnings, for one.
+pub(super) fn is_stray_record(bytes: &[u8]) -> bool {
+    let kinds = [CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA];
+    bytes.first().is_some_and(|kind| kinds.contains(kind)) && bytes.get(1).is_none_or(|major| *major == 3)
 }
 
 /// A ClientHello that names the right server, or none.
@@ -99,12 +107,25 @@ pub(super) enum Behind {
     Unseen,
 }
 
+/// The largest first byte of the three of its length that a ClientHello has: no server takes one of 256 KiB.
+const MAX_LENGTH_BYTE: u8 = 3;
+
 /// Looks at what follows a ClientHello. A server that wants other keys asks for a second one; in front of it a client may
-/// send a change of ciphers that has no meaning (RFC 8446, appendix D.4), and early data, where it announced some.
+/// send a change of ciphers that has no meaning (RFC 8446, appendix D.4), and early data, where it announced some. Alerts and
+/// empty records, which some servers pass over, mean nothing either.
 pub(super) fn look_behind(held: &[u8], may_be_early: bool) -> Behind {
     match held {
         [CHANGE_CIPHER_SPEC, 3, _, 0, 1, 1, ..] => Behind::Padding(RECORD_HEADER + 1),
+        [ALERT, 3, _, 0, 2, _, _, ..] => Behind::Padding(RECORD_HEADER + 2),
+        [HANDSHAKE, 3, _, 0, 0, ..] => Behind::Padding(RECORD_HEADER),
         [CHANGE_CIPHER_SPEC, ..] if held.len() <= RECORD_HEADER => Behind::More,
+        [ALERT] | [ALERT, 3] | [ALERT, 3, _] | [ALERT, 3, _, 0] | [ALERT, 3, _, 0, 2, ..] => Behind::More,
+        // What a resumed session of TLS 1.2 sends encrypted looks like this, too, once in 256 times.
+        [HANDSHAKE, _, _, high, low, CLIENT_HELLO, rest @ ..] if *high > 0 || *low > 1 => match rest {
+            [] => Behind::More,
+            [most, ..] if *most > MAX_LENGTH_BYTE => Behind::Unseen,
+            _ => Behind::Hello,
+        },
         [HANDSHAKE, _, _, _, _, CLIENT_HELLO, ..] => Behind::Hello,
         [HANDSHAKE, ..] if held.len() <= RECORD_HEADER => Behind::More,
         [APPLICATION_DATA, _, _, high, low, ..] if may_be_early => {

@@ -11,7 +11,8 @@
 //! - **PostgreSQL** asks for TLS by a message of its own first; the ClientHello behind it is read as well.
 //! - **HTTP/1**: every request of a connection is read, and its body followed to its end. Each has to name this host in
 //!   `Host`, and in its target where that names one. Where two readers could see different messages (a folded or twofold
-//!   field, a length besides chunks, a lone LF) the connection is refused.
+//!   field, a length besides chunks, a lone LF) the connection is refused. A server that does not read a body as long as the
+//!   request says takes the rest of it for another request; that cannot be seen.
 //! - **Upgrades**: what follows an upgrade is taken for HTTP again if it looks like HTTP, since the server may have declined.
 //!   HTTP/2 hides later names in compressed fields: an offer to upgrade to it, as common clients make it with their first
 //!   request, passes, and a server that takes it up gets nothing more. `CONNECT` has no use with the host itself, and is

@@ -107,6 +107,54 @@ fn what_could_become_a_request_is_held() {
 
 /// Technique 56: every request of a connection counts, not only the first.
 #[test]
+fn spaces_that_only_some_servers_know_hide_no_request() {
+    for space in *b" \t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0" {
+        for disguised in [
+            [&[space], EVIL].concat(),
+            [b"\r\n", &[space, space][..], EVIL].concat(),
+            [b"GET", &[space][..], b"/", &[space], b"HTTP/1.1\r\nHost: evil.test\r\n\r\n"].concat(),
+            [b"GET /", &[space][..], b"HTTP/1.1\r\nHost: evil.test\r\n\r\n"].concat(),
+        ] {
+            assert!(outcome(&disguised).is_err(), "{}", disguised.escape_ascii());
+            let (out, bytewise) = push_all(disguised.chunks(1));
+            assert!(bytewise.is_err() && out.is_empty(), "{}", disguised.escape_ascii());
+        }
+        for other in [&b"GET of something\n"[..], b"GETTER ", b"\x04\0", b"get key\r\n", b"\xff\xfe"] {
+            let bytes = [&[space], other].concat();
+            assert_eq!(push_all([&bytes[..]]), (bytes.clone(), Ok(Some(Protocol::Other))), "{}", bytes.escape_ascii());
+        }
+    }
+    let behind_an_upgrade = b"GET / HTTP/1.1\r\nHost: api.example.com\r\nUpgrade: websocket\r\n\r\n\t";
+    assert!(outcome(&[behind_an_upgrade, EVIL].concat()).is_err());
+}
+
+#[test]
+fn records_that_some_servers_pass_over_hide_no_hello() {
+    let good = hello(b"api.example.com");
+    let evil = hello(b"evil.test");
+    for stray in [&[21, 3, 1, 0, 2, 1, 90][..], &[20, 3, 3, 0, 1, 1], &[23, 3, 3, 0, 0]] {
+        assert!(matches!(outcome(&[stray, &evil].concat()), Err(Refusal::Hello(_))), "{stray:?}");
+    }
+    for stray in [&[21, 3, 3, 0, 2, 1, 90][..], &[22, 3, 3, 0, 0], &[20, 3, 3, 0, 1, 1]] {
+        let bytes = [&good, stray, stray, &evil].concat();
+        let named = Err(Refusal::ServerName { named: "evil.test".into() });
+        assert_eq!((outcome(&bytes), push_all(bytes.chunks(1)).1), (named.clone(), named), "{stray:?}");
+    }
+    let cut: Vec<u8> = hello(b"evil.test")[5..].chunks(1).flat_map(record).collect();
+    assert!(matches!(outcome(&[good, cut].concat()), Err(Refusal::ServerName { .. })));
+}
+
+#[test]
+fn what_a_resumed_session_sends_encrypted_is_no_second_hello() {
+    let start = [hello(b"api.example.com"), vec![20, 3, 3, 0, 1, 1]].concat();
+    // A Finished of TLS 1.2: 8 random bytes first.
+    let finished = record(&[&[1, 0x9c, 3, 7, 9, 1, 2, 3][..], &[0xaa; 32]].concat());
+    let bytes = [start, finished].concat();
+    assert_eq!(push_all([&bytes[..]]), (bytes.clone(), Ok(Some(Protocol::Tls))));
+    assert_eq!(push_all(bytes.chunks(1)), (bytes.clone(), Ok(Some(Protocol::Tls))));
+}
+
+#[test]
 fn later_requests_are_checked_as_well() {
     let post = b"POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 5\r\n\r\nhello";
     let chunked = b"POST / HTTP/1.1\r\nHost: api.example.com\r\nTransfer-Encoding: chunked\r\n\r\n\
