@@ -156,7 +156,7 @@ pub const GROUPS: &[(&str, &[Technique])] = &[
             technique(
                 55,
                 "Smuggle requests past a reader of HTTP.",
-                "HTTP/2 without TLS is let through to an allowed host; what it names is read as little as in TLS.",
+                "HTTP/2 without TLS is let through to an allowed host at other ports than 80; what it names is read as little as in TLS.",
             ),
             technique(56, "Use an open connection for another purpose.", ""),
             technique(

@@ -10,6 +10,9 @@ use crate::rules::HostName;
 /// Most bytes of a first line that could still be several things; servers take request lines of half as many.
 const MAX_FIRST: usize = 16 << 10;
 
+/// The port of HTTP (RFC 9110, section 4.2.1).
+const HTTP_PORT: u16 = 80;
+
 /// What a program sends on a connection to a name. Everything goes through [`push`](Self::push), in order, until it says
 /// that the rest may pass unseen.
 #[derive(Debug)]
@@ -192,6 +195,9 @@ impl Inspection {
                 return Ok(Look::More);
             }
             First::MorePreface => return Ok(Look::More),
+            First::Pass(Protocol::Http2) if self.port == HTTP_PORT => {
+                return Err(Refusal::Request("it is HTTP/2 without TLS"));
+            }
             First::Pass(protocol) => return Ok(Look::Pass(protocol)),
             First::AsksForTls(count) => return Ok(Look::Settled(count)),
             First::Hello => {

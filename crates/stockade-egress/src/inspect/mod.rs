@@ -17,8 +17,8 @@
 //!   HTTP/2 hides later names in compressed fields: an offer to upgrade to it, as common clients make it with their first
 //!   request, passes, and a server that takes it up gets nothing more. `CONNECT` has no use with the host itself, and is
 //!   refused.
-//! - **HTTP/2 without TLS** (by prior knowledge, RFC 9113, section 3.3) passes: it is what gRPC speaks in private networks. Its
-//!   names are as little seen as those inside TLS.
+//! - **HTTP/2 without TLS** (by prior knowledge, RFC 9113, section 3.3) is refused at port 80, where servers of many hosts
+//!   listen, and passes at others: it is what gRPC speaks in private networks. Its names are as little seen as those inside TLS.
 //! - **Everything else** passes. What could still become HTTP, for want of a first whole line, is held.
 
 mod authority;

@@ -65,7 +65,14 @@ fn other_protocols_pass_at_once() {
         assert_eq!(push_all([bytes]), (bytes.to_vec(), Ok(Some(Protocol::Other))), "{what}");
     }
     assert_eq!(outcome(b"SSH-2.0-OpenSSH_9.9 x\r\n"), Ok(Some(Protocol::Ssh)));
-    assert_eq!(outcome(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04"), Ok(Some(Protocol::Http2)));
+}
+
+#[test]
+fn http2_without_tls_passes_but_at_the_port_of_http() {
+    let start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04";
+    assert_eq!(outcome(start), Err(Refusal::Request("it is HTTP/2 without TLS")));
+    let step = Inspection::new("api.example.com".parse().expect("a name"), 50_051).push(start);
+    assert!(matches!(step, Step::Pass { protocol: Protocol::Http2, .. }), "{step:?}");
 }
 
 #[test]
@@ -301,7 +308,8 @@ fn a_false_start_of_http2_is_refused_however_it_comes() {
     let version = Err(Refusal::Request("its version is neither HTTP/1.1 nor HTTP/1.0"));
     assert_eq!(outcome(start), version);
     assert_eq!(push_all(start.chunks(1)).1, version);
-    assert_eq!(push_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".chunks(1)).1, Ok(Some(Protocol::Http2)));
+    let whole = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    assert_eq!(push_all(whole.chunks(1)).1, Err(Refusal::Request("it is HTTP/2 without TLS")));
 }
 
 #[test]
