@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_kept_and_ask_for_a_pause() {
+    fn connections_are_kept_and_ask_for_no_more() {
         let queue = Arc::new(Queue::new().unwrap());
         for number in 1..=LONGEST + 5 {
             drop(Record::new(&queue, Direction::Outward, "b.example".into(), 443));

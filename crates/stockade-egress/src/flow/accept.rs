@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::pair;
-use crate::event::Queue;
 
 /// How long is waited after an error that would come again at once.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -65,13 +64,8 @@ pub(crate) enum Accepted {
 }
 
 /// The next connection. Errors of a single connection (accept(2)) are passed over; those that would come again are waited out.
-///
-/// While more events wait than the supervisor takes, connections wait too: each of them would be one more.
-pub(crate) async fn next(listener: &TcpListener, spare: &Spare, events: &Queue) -> Accepted {
+pub(crate) async fn next(listener: &TcpListener, spare: &Spare) -> Accepted {
     loop {
-        while events.is_full() {
-            tokio::time::sleep(PAUSE).await;
-        }
         let error = match listener.accept().await {
             Ok((socket, _)) => return Accepted::Socket(socket),
             Err(error) => error,

@@ -23,7 +23,11 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// Accepts at one address of the host for as long as it is polled. What is beyond the bound on connections at once is broken off.
 pub(crate) async fn publish(shared: Arc<Shared>, listener: TcpListener) {
     loop {
-        let Accepted::Socket(client) = accept::next(&listener, &shared.spare, &shared.events).await else { continue };
+        let Accepted::Socket(client) = accept::next(&listener, &shared.spare).await else { continue };
+        if shared.events.is_full() {
+            pair::close_with_reset(&client);
+            continue;
+        }
         match shared.published.open(Instant::now()) {
             Ok(slot) => drop(tokio::spawn(run(Arc::clone(&shared), client, slot))),
             Err(_) => pair::close_with_reset(&client),

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::accept::{self, Accepted};
 use super::doors::Door;
 use super::{carry, pair};
-use crate::event::{Denial, Event, Reason};
+use crate::event::{Denial, Event, Limit, Reason};
 use crate::gate::Shared;
 
 /// Why connections are broken off when no descriptor is left.
@@ -26,7 +26,7 @@ pub(crate) async fn serve(
     loop {
         let accepted = tokio::select! {
             _ = &mut closed => return,
-            accepted = accept::next(&listener, &shared.spare, &shared.events) => accepted,
+            accepted = accept::next(&listener, &shared.spare) => accepted,
         };
         match accepted {
             Accepted::Socket(client) => begin(&shared, &door, client),
@@ -37,6 +37,11 @@ pub(crate) async fn serve(
 
 /// Starts to carry a connection, or breaks it off.
 pub(crate) fn begin(shared: &Arc<Shared>, door: &Arc<Door>, client: TcpStream) {
+    if shared.events.is_full() {
+        // The supervisor does not keep up, and each connection would be one more to tell of.
+        pair::close_with_reset(&client);
+        return shared.deny(door, Reason::Limit(Limit::PerSecond));
+    }
     if !door.pass() {
         pair::close_with_reset(&client);
         return shared.deny(door, Reason::Declined);
