@@ -56,7 +56,11 @@ impl Bench {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()?;
         fs::copy(env!("CARGO_BIN_EXE_attacks"), programs.path().join("attacks"))?;
-        fs::copy(env!("CARGO_BIN_EXE_internet"), programs.path().join("internet"))?;
+        // Only the network suite needs it, and the emulated machines have just what the attack suite does.
+        let internet = Path::new(env!("CARGO_BIN_EXE_internet"));
+        if internet.exists() {
+            fs::copy(internet, programs.path().join("internet"))?;
+        }
         fs::copy(stockade()?, programs.path().join("stockade"))?;
         Ok(Self { programs })
     }
