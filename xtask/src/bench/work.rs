@@ -48,15 +48,13 @@ pub(super) fn measure(place: &Place, rounds: usize) -> Result<Value, Failure> {
         all.insert(name.to_owned(), raw(&samples));
     }
     println!();
+    clear(&place.workspace)?;
     Ok(all.into())
 }
 
 /// Leaves nothing in the workspace but the directory `files`, freshly made.
 fn fill(workspace: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(workspace)? {
-        let path = entry?.path();
-        if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
-    }
+    clear(workspace)?;
     for number in 0..FILES {
         let directory = workspace.join(format!("files/part{}", number % 40));
         fs::create_dir_all(&directory)?;
@@ -66,4 +64,13 @@ fn fill(workspace: &Path) -> Result<(), Failure> {
     // What the last one wrote must not be written to the disk while the next one is measured.
     let status = Command::new("sync").status()?;
     if status.success() { Ok(()) } else { Err("sync failed".into()) }
+}
+
+/// Leaves nothing in the workspace, so that what is measured next looks through no files.
+fn clear(workspace: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(workspace)? {
+        let path = entry?.path();
+        if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+    }
+    Ok(())
 }
