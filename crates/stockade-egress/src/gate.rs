@@ -195,6 +195,12 @@ impl Gate {
         self.shared.answer_names(socket)
     }
 
+    /// What an address inside is called in events: the name for which it stands, where it stands for one.
+    #[must_use]
+    pub fn describe(&self, address: SocketAddr) -> String {
+        self.shared.describe(address)
+    }
+
     /// Readable while events wait. Never to be read or written.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {

@@ -112,4 +112,22 @@ impl Plan {
     pub fn steps_of(&self, side: Side) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(move |step| step.operation.side() == side)
     }
+
+    /// What the gate lets through; `None` where the plan has none.
+    #[must_use]
+    pub fn gate(&self) -> Option<&gate::GateRules> {
+        self.steps.iter().find_map(|step| match &step.operation {
+            Operation::Gate { rules } => Some(rules),
+            _ => None,
+        })
+    }
+
+    /// What a network namespace leads to the gate; `None` where the plan has no gate, or no network namespace.
+    #[must_use]
+    pub fn gate_routes(&self) -> Option<&gate::GateRoutes> {
+        self.steps.iter().find_map(|step| match &step.operation {
+            Operation::GateRoutes { routes } => Some(routes),
+            _ => None,
+        })
+    }
 }

@@ -17,10 +17,11 @@ use stockade_egress::rules::Rules;
 use stockade_egress::{Admission, Decider, Gate, GateConfig, Limits, Process, Published, Upstream};
 use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::gatekeeper::{self, Gatekeeper, Refusal};
+use stockade_linux::observe::undelivered::Undelivered;
 use stockade_linux::{GateParts, SocketService, Watch};
 use stockade_spec::Request;
-use stockade_spec::plan::gate::GateRules;
-use stockade_spec::plan::{Operation, Plan};
+use stockade_spec::plan::Plan;
+use stockade_spec::plan::gate::{GateRules, NetworkDefault};
 use stockade_spec::policy::endpoint::EndpointRule;
 use stockade_spec::report::{NetworkReport, ProcessRef};
 
@@ -48,7 +49,7 @@ impl<'p> Prepared<'p> {
     /// # Errors
     /// When a port cannot be published, or the host's proxy cannot be used.
     pub(crate) fn of(plan: &'p Plan, request: &Request) -> Result<Option<Self>, Error> {
-        let Some(rules) = rules(plan) else { return Ok(None) };
+        let Some(rules) = plan.gate() else { return Ok(None) };
         let publish = Published::bind(&rules.publish).map_err(Error::Gate)?;
         Ok(Some(Self { rules, publish, upstream: upstream(request)? }))
     }
@@ -70,10 +71,16 @@ impl<'p> Prepared<'p> {
         config.publish = publish;
         config.upstream = upstream;
         config.name_server = name_server;
-        config.decider = decider;
+        // Asking takes a thread of its own.
+        config.decider = decider.filter(|_| rules.default == NetworkDefault::Ask);
         let gate = Gate::start(config, inside).map_err(Error::Gate)?;
-        let undelivered = undelivered.into_iter().map(|watch| Box::new(watch) as Box<dyn Watch>).collect();
-        Ok(OpenGate { gate: Rc::new(gate), undelivered, found: Rc::default(), started: Instant::now() })
+        let gate = Rc::new(gate);
+        let named = |watch: Undelivered| {
+            let gate = Rc::clone(&gate);
+            Box::new(watch.described_by(move |address| gate.describe(address))) as Box<dyn Watch>
+        };
+        let undelivered = undelivered.into_iter().map(named).collect();
+        Ok(OpenGate { gate, undelivered, found: Rc::default(), started: Instant::now() })
     }
 }
 
@@ -190,6 +197,10 @@ impl Gatekeeper for Keeper {
     fn answer_names(&mut self, socket: OwnedFd) -> io::Result<()> {
         self.0.answer_names(socket)
     }
+
+    fn describe(&self, address: SocketAddr) -> String {
+        self.0.describe(address)
+    }
 }
 
 fn asking(process: &ProcessRef) -> Process {
@@ -231,14 +242,6 @@ impl stockade_egress::Inside for Inside {
     fn connect(&mut self, to: SocketAddr) -> io::Result<OwnedFd> {
         Ok(self.0.connect(to)?)
     }
-}
-
-/// The rules of a plan's gate; `None` where it has none.
-pub(crate) fn rules(plan: &Plan) -> Option<&GateRules> {
-    plan.steps.iter().find_map(|step| match &step.operation {
-        Operation::Gate { rules } => Some(rules),
-        _ => None,
-    })
 }
 
 /// The rules in the form that decides. The plan holds canonical texts, each of which reads.

@@ -78,14 +78,14 @@ pub enum Reach {
 #[must_use]
 pub fn reach(plan: &Plan, endpoint: &Endpoint) -> Reach {
     let Endpoint { host, port } = endpoint;
-    let rules = gate::rules(plan);
+    let rules = plan.gate().map(gate::compiled);
     if let Host::Address(address) = host
         && address.to_canonical().is_loopback()
-        && !rules.is_some_and(|rules| gate::compiled(rules).names_address(*address, *port))
+        && !rules.as_ref().is_some_and(|rules| rules.names_address(*address, *port))
     {
         return Reach::Inside;
     }
-    match rules.map(|rules| gate::compiled(rules).decide(host, *port)) {
+    match rules.map(|rules| rules.decide(host, *port)) {
         Some(Verdict::Allowed { rule }) => Reach::Allowed { rule },
         Some(Verdict::Ask) => Reach::Asked,
         Some(Verdict::Denied { rule: Some(rule) }) => Reach::Denied { rule: Some(rule), option: None },

@@ -179,12 +179,20 @@ fn follow<'a>(
 ) -> Result<Report, Error> {
     let Begun { mut running, protected, gate, started } = begun;
     tell(Event::Started(plan));
-    let expected = Expected::of(plan);
     let mut watches: Vec<Box<dyn Watch + '_>> = Vec::new();
     watches.extend(protected.as_ref().and_then(Lookout::over).map(|lookout| lookout as Box<dyn Watch>));
-    let mut gate = gate.map(|gate| gate.start(running.take_gate(), decider)).transpose()?;
+    let mut gate = match gate.map(|gate| gate.start(running.take_gate(), decider)).transpose() {
+        Ok(gate) => gate,
+        Err(error) => {
+            // Ends the command, which may have run for a moment.
+            drop(running);
+            sweep_after_failure(protected, plan, tell)?;
+            return Err(error);
+        }
+    };
     watches.extend(gate.iter_mut().flat_map(|gate| gate.watches(tell)));
     let keeper = gate.as_ref().map(OpenGate::keeper);
+    let expected = Expected::of(plan);
     let mut finished = match running.wait(watches, keeper) {
         Ok(finished) => finished,
         Err(error) => {

@@ -136,6 +136,14 @@ impl Shared {
         Some(Host::Address(to.ip()))
     }
 
+    /// [`Gate::describe`](super::Gate::describe).
+    pub(super) fn describe(&self, address: SocketAddr) -> String {
+        match self.host_at(SocketAddr::new(address.ip().to_canonical(), address.port())) {
+            Some(Host::Name(name)) => format!("{name}:{}", address.port()),
+            Some(Host::Address(_)) | None => address.to_string(),
+        }
+    }
+
     /// Decides by the rules. `None` where somebody is being asked.
     fn permit(&self, to: SocketAddr, process: Option<&Process>) -> Result<Option<Permit>, Refusal> {
         let host = self.host_at(to).ok_or_else(|| Refusal::of(Reason::NoSuchAddress))?;

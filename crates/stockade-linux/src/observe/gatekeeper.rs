@@ -9,9 +9,9 @@ use stockade_spec::report::ProcessRef;
 
 /// Decides whether programs may connect by TCP to addresses beyond loopback.
 ///
-/// It is asked while the program waits and nothing else is answered, so it answers soon. Saying yes lets the kernel carry on, which reads the address
-/// again: so a yes must be harmless for every address. It is, since a connection arrives only where something listens
-/// inside, and only what may be reached has a listener.
+/// It is asked while the program waits and nothing else is answered, so it answers soon. Saying yes lets the kernel carry
+/// on, which reads the address again: so a yes must be harmless for every address. It is, since a connection arrives only
+/// where something listens inside, and only what may be reached has a listener.
 pub trait Gatekeeper: Debug {
     /// Whether a program may connect to an address. Addresses of IPv4 in IPv6 form are given as IPv4. The process is
     /// missing when it has ended meanwhile.

@@ -11,8 +11,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{AddressFamily, SocketType};
 use stockade_spec::plan::NetworkFilter;
-use stockade_spec::plan::gate::EndpointRule;
-use stockade_spec::plan::gate::{GateRoutes, NAME_SERVER_PORT};
+use stockade_spec::plan::gate::{EndpointRule, GateRoutes, NAME_SERVER_PORT};
 use stockade_spec::report::{Area, ProcessRef, allow_option};
 
 use super::address::{self, Address, MAX_ADDRESS};
@@ -108,16 +107,18 @@ fn reach_loopback(
 ) -> Answer {
     let means = |rule: &EndpointRule| rule.host.has_address(to.ip()) && rule.allows_port(to.port());
     match keeper {
-        Some(keeper) if observer.context.host_loopback.iter().any(means) => {
-            let kind = asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket));
-            match kind {
-                Ok(SocketType::STREAM) => admit(keeper, asker, operation, to, log),
-                Ok(_) => Answer::Continue,
-                Err(error) => Answer::Fail(error),
-            }
-        }
+        Some(keeper) if observer.context.host_loopback.iter().any(means) => match kind(asker) {
+            Ok(SocketType::STREAM) => admit(keeper, asker, operation, to, log),
+            Ok(_) => Answer::Continue,
+            Err(error) => Answer::Fail(error),
+        },
         _ => Answer::Continue,
     }
+}
+
+/// The type of the socket that the first argument names.
+fn kind(asker: &Asker<'_>) -> Result<SocketType, Errno> {
+    asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket))
 }
 
 fn admit(
@@ -150,8 +151,7 @@ fn leave(
     if to.port() == NAME_SERVER_PORT && routes.name_servers.contains(&to.ip()) {
         return Answer::Continue;
     }
-    let kind = asker.duplicate(asker.number(0)).and_then(|socket| socket_type(&socket));
-    match (kind, keeper) {
+    match (kind(asker), keeper) {
         (Err(error), _) => Answer::Fail(error),
         (Ok(SocketType::STREAM), Some(keeper)) => admit(keeper, asker, operation, to, log),
         // Nothing is sent by it, and programs do it to learn about addresses; `undelivered` sees what is sent later.
@@ -191,12 +191,7 @@ pub(super) fn refused(
 fn refuse(asker: &Asker<'_>, operation: &'static str, to: SocketAddr, log: &mut DenialLog<'_>) -> Answer {
     let mut attempt = Attempt::new(Area::Network, operation, to.to_string()).by(asker.process());
     // A gate would lead connections out, and nothing else.
-    let is_connection = || {
-        asker
-            .duplicate(asker.number(0))
-            .and_then(|socket| socket_type(&socket))
-            .is_ok_and(|it| it == SocketType::STREAM)
-    };
+    let is_connection = || kind(asker).is_ok_and(|kind| kind == SocketType::STREAM);
     if operation == "connect"
         && let Some(option) = allow_option(&to.ip().to_string(), to.port()).filter(|_| is_connection())
     {

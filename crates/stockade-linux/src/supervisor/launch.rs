@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use stockade_spec::facts::CgroupFacts;
-use stockade_spec::plan::gate::{GateRoutes, GateRules};
+use stockade_spec::plan::gate::GateRules;
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
 
 use super::bounds::Bounds;
@@ -118,7 +118,7 @@ fn start_stage(
     bounds: &Bounds,
 ) -> Result<(Sandbox, Channel, Option<SocketService>), LaunchError> {
     let (ours, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
-    let service = gate_routes(plan).map(|_| SocketService::pair()).transpose().map_err(LaunchError::Channel)?;
+    let service = plan.gate_routes().map(|_| SocketService::pair()).transpose().map_err(LaunchError::Channel)?;
     let (service, served) = service.unzip();
     let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
     let namespaces = if namespaced { ALL_NAMESPACES } else { 0 };
@@ -219,14 +219,6 @@ fn make_running(
     Ok(Running::new(parts, observer, gate, degraded))
 }
 
-/// The step that leads to the gate, where the plan has one.
-fn gate_routes(plan: &Plan) -> Option<&GateRoutes> {
-    plan.steps.iter().find_map(|step| match &step.operation {
-        Operation::GateRoutes { routes } => Some(routes),
-        _ => None,
-    })
-}
-
 /// What the observer has to know.
 fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
     Context {
@@ -236,18 +228,10 @@ fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
         explanations: plan.explanations.clone(),
         supervisor: std::process::id(),
         first_process: init.as_raw_nonzero().get().unsigned_abs(),
-        gate: gate_routes(plan).cloned(),
-        host_loopback: gate_rules(plan).flat_map(GateRules::host_loopback).collect(),
-        ranges: gate_rules(plan).map(|rules| rules.ranges).next(),
+        gate: plan.gate_routes().cloned(),
+        host_loopback: plan.gate().into_iter().flat_map(GateRules::host_loopback).collect(),
+        ranges: plan.gate().map(|rules| rules.ranges),
     }
-}
-
-/// What the gate lets through, where the plan has one.
-fn gate_rules(plan: &Plan) -> impl Iterator<Item = &GateRules> {
-    plan.steps.iter().filter_map(|step| match &step.operation {
-        Operation::Gate { rules } => Some(rules),
-        _ => None,
-    })
 }
 
 fn failed_step(plan: &Plan, step: u32, errno: i32, detail: String) -> LaunchError {

@@ -21,8 +21,7 @@ impl fmt::Display for Plan {
             let optional = if step.degradable { " (left out if it fails)" } else { "" };
             writeln!(f, "  {:width$}  {}{optional}", step.protection.name(), step.operation)?;
         }
-        let notes: Vec<_> =
-            self.steps.iter().filter_map(|step| gate(&step.operation)).flat_map(GateRules::notes).collect();
+        let notes: Vec<_> = self.gate().into_iter().flat_map(GateRules::notes).collect();
         if !notes.is_empty() {
             writeln!(f, "\nnotes:")?;
             notes.iter().try_for_each(|note| writeln!(f, "  {note}"))?;
@@ -39,13 +38,6 @@ impl fmt::Display for Plan {
         // Values may be secrets that the policy lets pass, so names are all that is printed.
         let names: Vec<_> = self.command.environment.iter().map(|(name, _)| Shown::new(name).to_string()).collect();
         writeln!(f, "\nenvironment:\n  {}", names.join(" "))
-    }
-}
-
-const fn gate(operation: &Operation) -> Option<&GateRules> {
-    match operation {
-        Operation::Gate { rules } => Some(rules),
-        _ => None,
     }
 }
 
