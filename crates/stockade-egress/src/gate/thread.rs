@@ -80,6 +80,8 @@ fn prepare(
 ) -> Result<(Tasks, mpsc::Receiver<New>, Arc<impl serve::Respond + use<>>), GateError> {
     let _inside_the_runtime = runtime.enter();
     let mut tasks = JoinSet::new();
+    let events = Arc::clone(&shared.events);
+    tasks.spawn(async move { events.ring_in_time().await });
     let respond = Arc::new(responder(shared));
     for socket in setup.name_server {
         serve_names(&mut tasks, socket, &respond).map_err(GateError::NameServer)?;
