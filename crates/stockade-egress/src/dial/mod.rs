@@ -68,16 +68,15 @@ impl Dialer {
             Host::Name(name) => self.lookup.find(name.as_str(), port).await?,
         };
         let addresses = check::usable(&self.rules, found, port)?;
-        let socket = within(connect::first(addresses)).await?;
-        let address = socket.peer_addr().map_err(DialError::Connect)?.ip();
-        Ok(Dialled { socket, address: Some(address) })
+        let (socket, address) = within(connect::first(addresses)).await?;
+        Ok(Dialled { socket, address: Some(address.ip()) })
     }
 
     /// The proxy's own address is not checked: the host's owner configured it, and proxies usually are in private networks.
     async fn through(&self, upstream: &Upstream, host: &Host, port: u16) -> Result<Dialled, DialError> {
         let found = self.lookup.find(upstream.host(), upstream.port()).await?;
         let dialled = async {
-            let mut socket = connect::first(connect::in_order(found)).await?;
+            let (mut socket, _) = connect::first(connect::in_order(found)).await?;
             proxy::ask(&mut socket, upstream, host, port).await?;
             Ok(Dialled { socket, address: None })
         };
