@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -42,20 +42,23 @@ pub(super) fn in_order(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// The first connection that is made.
+/// The first connection that is made. `speaks_first` says that there is something to send on it at once.
 ///
 /// # Errors
 /// That of the address that failed first, when all fail. The caller bounds the time.
-pub(super) async fn first(addresses: Vec<SocketAddr>) -> Result<(TcpStream, SocketAddr), DialError> {
+pub(super) async fn first(
+    addresses: Vec<SocketAddr>,
+    speaks_first: bool,
+) -> Result<(TcpStream, SocketAddr), DialError> {
     if let [only] = addresses[..] {
-        return connect(only).await.map_err(DialError::Connect);
+        return connect(only, speaks_first).await.map_err(DialError::Connect);
     }
     let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
     let mut failure = None;
     loop {
         if let Some(address) = waiting.next() {
-            attempts.spawn(connect(address));
+            attempts.spawn(connect(address, false));
         }
         match next(&mut attempts, waiting.len() > 0).await {
             Progress::Connected(connected) => return Ok(connected),
@@ -69,10 +72,15 @@ pub(super) async fn first(addresses: Vec<SocketAddr>) -> Result<(TcpStream, Sock
 }
 
 /// Connects to one address, and says which.
-async fn connect(to: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+async fn connect(to: SocketAddr, speaks_first: bool) -> io::Result<(TcpStream, SocketAddr)> {
     let family = if to.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    if speaks_first {
+        // What is sent first acknowledges the server's answer, which takes no packet of its own then. The kernel waits for it a
+        // fifth of a second at most.
+        sockopt::set_tcp_quickack(&socket, false)?;
+    }
     let is_connected = begin(&socket, to)?;
     let socket = TcpStream::from_std(socket.into())?;
     if !is_connected {
@@ -152,7 +160,7 @@ mod tests {
         let good = listener.local_addr().unwrap();
         let bad = SocketAddr::from(([127, 0, 0, 9], good.port()));
         let begun = Instant::now();
-        let (socket, address) = run(first(vec![bad, good])).unwrap();
+        let (socket, address) = run(first(vec![bad, good], true)).unwrap();
         assert_eq!((socket.peer_addr().unwrap(), address), (good, good));
         assert!(begun.elapsed() < STAGGER);
     }
@@ -166,7 +174,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let good = listener.local_addr().unwrap();
         let begun = Instant::now();
-        let (socket, _) = run(first(vec![address, good])).unwrap();
+        let (socket, _) = run(first(vec![address, good], true)).unwrap();
         assert_eq!(socket.peer_addr().unwrap(), good);
         assert!(begun.elapsed() >= STAGGER && begun.elapsed() < STAGGER * 4, "{:?}", begun.elapsed());
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>, door: Arc<Door>, client: TcpStream,
 /// Connects to the host, unless the client breaks off in the meantime.
 async fn dial(shared: &Shared, door: &Door, client: &TcpStream) -> Result<Dialled, Option<DialError>> {
     tokio::select! {
-        dialled = shared.dialer.dial(&door.host, door.address.port()) => dialled.map_err(Some),
+        dialled = shared.dialer.dial(&door.host, door.address.port(), pair::has_spoken(client)) => dialled.map_err(Some),
         _ = client.ready(Interest::ERROR) => Err(None),
     }
 }

@@ -11,8 +11,8 @@ use super::pump::{Broken, Filled, Leg};
 /// Bytes that are copied at once. What comes in larger pieces is spliced.
 pub(super) const LITTLE: usize = 4 << 10;
 
-/// Pieces that are copied one after the other. A sender that goes on is served by pipe, with turns for the others.
-const PIECES: usize = 16;
+/// Reads that are made for one write. A sender that goes on is served by pipe, with turns for the others.
+const READS: usize = 16;
 
 /// What waited.
 pub(super) enum Waited {
@@ -24,48 +24,57 @@ pub(super) enum Waited {
     End,
 }
 
-/// What one call read.
-enum Read {
-    /// As many bytes, all of which went on.
-    Passed(usize),
-    /// As many bytes, of which these wait until the receiver takes more.
-    Left(usize, Vec<u8>),
+/// Bytes of one write.
+struct Gathered {
+    /// How many.
+    count: usize,
+    /// What comes after them.
+    then: Result<Waited, Broken>,
 }
 
 impl Leg<'_> {
-    /// Moves what waits, for as long as it is little.
+    /// Moves what waits, if it is little.
     pub(super) async fn copy(&self) -> Result<Waited, Broken> {
-        for _ in 0..PIECES {
-            let count = match self.copy_some() {
-                Ok(Read::Passed(count)) => count,
-                Ok(Read::Left(count, left)) => {
-                    self.write(&left).await?;
-                    count
-                }
-                Err(Filled::Nothing) => return Ok(Waited::Little),
-                Err(Filled::Broken(broken)) => return Err(broken),
-            };
-            match count {
-                0 => return Ok(Waited::End),
-                LITTLE => return Ok(Waited::Much),
-                // Fewer need not be all that waits: there may be an urgent mark (tcp(7)) behind them.
-                _ => {}
-            }
-        }
-        Ok(Waited::Much)
+        let (then, left) = self.copy_some()?;
+        self.write(&left).await?;
+        then
     }
 
-    /// One read, and one write of what it gave. Bytes are in user space only in between, unless the receiver is slow.
-    fn copy_some(&self) -> Result<Read, Filled> {
+    /// Some reads, and one write of what they gave: what is left waits until the receiver takes more. Otherwise bytes are in user
+    /// space within this call only, so that an idle connection has no buffer.
+    fn copy_some(&self) -> Result<(Result<Waited, Broken>, Vec<u8>), Broken> {
         let mut buffer = [0; LITTLE];
-        let count = self.read(&mut buffer)?;
+        let Gathered { count, then } = self.gather(&mut buffer);
         let bytes = &buffer[..count];
-        let passed = match self.send(bytes) {
+        // The end is told right after, by the same packet.
+        let more = if matches!(then, Ok(Waited::End)) { SendFlags::MORE } else { SendFlags::empty() };
+        let passed = match self.send(bytes, more) {
             Ok(passed) => passed,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) => return Err(Filled::Broken(Broken::Socket)),
+            Err(_) => return Err(Broken::Socket),
         };
-        Ok(if passed == count { Read::Passed(count) } else { Read::Left(count, bytes[passed..].to_vec()) })
+        Ok((then, bytes[passed..].to_vec()))
+    }
+
+    /// Reads until nothing waits. One read need not give all that does: it ends at an urgent mark (tcp(7)).
+    fn gather(&self, buffer: &mut [u8; LITTLE]) -> Gathered {
+        let mut count = 0;
+        for _ in 0..READS {
+            let then = match self.read(&mut buffer[count..]) {
+                Ok(0) => Ok(Waited::End),
+                Ok(more) => {
+                    count += more;
+                    if count < LITTLE {
+                        continue;
+                    }
+                    Ok(Waited::Much)
+                }
+                Err(Filled::Nothing) => Ok(Waited::Little),
+                Err(Filled::Broken(broken)) => Err(broken),
+            };
+            return Gathered { count, then };
+        }
+        Gathered { count, then: Ok(Waited::Much) }
     }
 
     /// Reads what waits and may be moved; 0 where the sender has finished.
@@ -85,7 +94,7 @@ impl Leg<'_> {
     /// Writes everything, and counts it.
     pub(super) async fn write(&self, mut bytes: &[u8]) -> Result<(), Broken> {
         while !bytes.is_empty() {
-            match self.to.try_io(Interest::WRITABLE, || self.send(bytes)) {
+            match self.to.try_io(Interest::WRITABLE, || self.send(bytes, SendFlags::empty())) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.to.writable().await.map_err(|_| Broken::Socket)?;
@@ -97,11 +106,11 @@ impl Leg<'_> {
     }
 
     /// Writes what fits, and counts it. Also for a socket of which the event loop has not been told yet that it takes bytes.
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn send(&self, bytes: &[u8], more: SendFlags) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let count = send(self.to, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+        let count = send(self.to, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT | more)?;
         self.moved.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -123,6 +123,11 @@ pub(crate) fn close_with_reset(socket: impl AsFd) {
     debug_assert!(outcome.is_ok(), "{outcome:?}");
 }
 
+/// Whether bytes wait already.
+pub(crate) fn has_spoken(socket: &TcpStream) -> bool {
+    recv(socket, &mut [0][..], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(count, _)| count > 0)
+}
+
 /// Sets what both sockets of a connection need: no delay of small packets, since the sender has already decided what to send
 /// together. A socket that listens hands it on to those that are accepted from it. Unix sockets, which some sandboxes have in
 /// the place of those of TCP, know no delay.
@@ -172,6 +177,23 @@ mod tests {
             let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             unpace(&socket).unwrap();
             assert!(!paces(&sockopt::tcp_congestion(&socket).unwrap()) && paces("bbr"));
+        });
+    }
+
+    #[test]
+    fn who_has_spoken_is_seen_without_taking_anything() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            assert!(!has_spoken(&server));
+            rustix::net::send(&client, b"x", rustix::net::SendFlags::empty()).unwrap();
+            server.readable().await.unwrap();
+            assert!(has_spoken(&server) && has_spoken(&server));
+            shutdown(&server, Shutdown::Write).unwrap();
+            client.readable().await.unwrap();
+            assert!(!has_spoken(&client), "an end is nothing said");
         });
     }
 
