@@ -71,6 +71,18 @@ impl Inputs {
         Ok(stockade::policy(&self.job())?)
     }
 
+    /// Whether the workspace has a policy of its own.
+    pub(crate) const fn has_workspace_file(&self) -> bool {
+        self.workspace.is_some()
+    }
+
+    /// The options, and one more: `--allow` for an endpoint.
+    pub(crate) fn overrides_allowing(&self, endpoint: String) -> Overrides {
+        let mut overrides = self.overrides.clone();
+        overrides.allow.push(endpoint);
+        overrides
+    }
+
     /// The job for the library.
     pub(crate) fn job(&self) -> Job<'_> {
         Job {

@@ -1,13 +1,13 @@
 //! What the gate tells of: connections that have ended, attempts that were refused, and its own end.
 //!
 //! Events wait in a queue of bounded length until the supervisor takes them; a descriptor becomes readable when there are
-//! some. When the supervisor does not keep up, the newest are counted instead of kept, so that hostile code that causes
-//! events as fast as it can costs a counter.
+//! some, a few milliseconds later where they are nothing but connections that have ended. When the supervisor does not keep up,
+//! the newest are counted instead of kept, so that hostile code that causes events as fast as it can costs a counter.
 
 mod queue;
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::inspect::{Protocol, Refusal};
 pub(crate) use queue::Queue;
@@ -72,7 +72,9 @@ pub struct Connection {
     pub sent: u64,
     /// Bytes to the client that were passed on.
     pub received: u64,
-    /// From the acceptance to the end.
+    /// When it was accepted.
+    pub begun: Instant,
+    /// From then to the end.
     pub duration: Duration,
     /// The rule that allowed it.
     pub rule: String,

@@ -201,7 +201,7 @@ impl Gate {
         self.shared.describe(address)
     }
 
-    /// Readable while events wait. Never to be read or written.
+    /// Readable while events wait; connections that have ended wait a few milliseconds for others. Never to be read or written.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.shared.events.descriptor()

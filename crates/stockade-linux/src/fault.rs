@@ -27,12 +27,14 @@ static ARMED: OnceLock<Fault> = OnceLock::new();
 /// Places of the supervisor that were passed.
 static PASSED: AtomicU32 = AtomicU32::new(0);
 
-/// A fault: what happens, and where. As text: `fail 12`, `hold 12` (a step of the plan, by its number from 0), `kill 3`,
-/// `stop 3` (a place on the supervisor's way, by its number from 0).
+/// A fault: what happens, and where. As text: `fail 12`, `hold 12` (a step of the plan, by its number from 0), `fail gate`,
+/// `kill 3`, `stop 3` (a place on the supervisor's way, by its number from 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The step fails with `EIO`.
     Fail(u32),
+    /// The gate, which is started when the command runs already, fails with `EIO` after the command has had some time.
+    FailGate,
     /// The process that carries the step out waits before it does.
     Hold(u32),
     /// The supervisor is ended by SIGKILL there.
@@ -43,7 +45,7 @@ pub enum Fault {
 
 /// A text that is no fault.
 #[derive(Debug, Error)]
-#[error("a fault is `fail`, `hold`, `kill` or `stop` and a number, not `{0}`")]
+#[error("a fault is `fail gate`, or `fail`, `hold`, `kill` or `stop` and a number, not `{0}`")]
 pub struct NoFault(String);
 
 impl FromStr for Fault {
@@ -51,6 +53,9 @@ impl FromStr for Fault {
 
     fn from_str(text: &str) -> Result<Self, NoFault> {
         let wrong = || NoFault(text.to_owned());
+        if text == "fail gate" {
+            return Ok(Self::FailGate);
+        }
         let (kind, number) = text.split_once(' ').ok_or_else(wrong)?;
         let number = number.parse().map_err(|_| wrong())?;
         match kind {
@@ -93,6 +98,18 @@ pub(crate) fn steps(plan: &Plan, kind: impl Fn(&Operation) -> bool) -> Result<()
     Ok(())
 }
 
+/// The gate is about to be started.
+///
+/// # Errors
+/// `EIO` where it is to fail.
+pub fn gate() -> io::Result<()> {
+    if ARMED.get() == Some(&Fault::FailGate) {
+        hold();
+        return Err(io::Error::from_raw_os_error(libc::EIO));
+    }
+    Ok(())
+}
+
 /// The supervisor passes a place.
 pub fn place() {
     let passed = PASSED.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +143,8 @@ mod tests {
     fn faults_are_read_from_text() {
         assert_eq!("fail 12".parse::<Fault>().expect("fail"), Fault::Fail(12));
         assert_eq!("stop 0".parse::<Fault>().expect("stop"), Fault::Stop(0));
-        for wrong in ["", "fail", "fail x", "fail -1", "break 1", "kill 1 2"] {
+        assert_eq!("fail gate".parse::<Fault>().expect("gate"), Fault::FailGate);
+        for wrong in ["", "fail", "kill gate", "fail x", "fail -1", "break 1", "kill 1 2"] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }
     }

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use stockade_egress::rules::Rules;
-use stockade_egress::{Admission, Decider, Gate, GateConfig, Limits, Process, Published, Upstream};
+use stockade_egress::{Admission, Decider, Gate, GateConfig, GateError, Limits, Process, Published, Upstream};
 use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::gatekeeper::{self, Gatekeeper, Refusal};
 use stockade_linux::observe::undelivered::Undelivered;
@@ -59,6 +59,7 @@ impl<'p> Prepared<'p> {
     /// # Errors
     /// When the system refuses a thread or a descriptor.
     pub(crate) fn start(self, parts: Option<GateParts>, decider: Option<Decider>) -> Result<OpenGate, Error> {
+        crate::fault::gate().map_err(|error| Error::Gate(GateError::Thread(error)))?;
         let descriptors = raise_descriptor_limit();
         let (inside, name_server, undelivered): (Box<dyn stockade_egress::Inside>, _, _) = match parts {
             Some(parts) => (Box::new(Inside(parts.service)), parts.name_server, parts.undelivered),

@@ -9,7 +9,7 @@ use stockade_spec::report::{self, Area, ProcessRef};
 
 /// A connection that has just ended, of a run that began then.
 pub(crate) fn connection(connection: Connection, started: Instant) -> report::Connection {
-    let since = started.elapsed().saturating_sub(connection.duration);
+    let since = connection.begun.saturating_duration_since(started);
     let milliseconds = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     report::Connection {
         direction: match connection.direction {

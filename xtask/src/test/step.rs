@@ -119,6 +119,7 @@ pub(super) const STEPS: &[Step] = &[
             "ip",
             "musl-gcc",
             "openssl",
+            "psql",
             "python3",
             "redis-cli",
             "setpriv",

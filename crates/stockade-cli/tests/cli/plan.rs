@@ -36,3 +36,27 @@ fn without_rules_nothing_may_be_reached() {
         (1, "example.com:443: denied: no rule allows it; --allow example.com:443 would\n")
     );
 }
+
+/// No option widens what the workspace's own policy has narrowed, and none is suggested.
+#[test]
+fn an_option_is_suggested_only_where_it_helps() {
+    let user = User::new();
+    let check = |endpoint: &str| {
+        let arguments = ["plan", "--allow", "*.example.org", "--check", endpoint];
+        let (_, output, error) = outcome(&mut user.stockade(&arguments));
+        (output, error)
+    };
+    user.write("workspace/.stockade.toml", "version = 1\n[network]\ndeny = ['b.example.org']\n");
+    let (output, error) = check("c.example.com:443");
+    assert_eq!(output, "c.example.com:443: denied: no rule allows it; --allow c.example.com:443 would\n", "{error}");
+
+    user.write("workspace/.stockade.toml", "version = 1\n[network]\nallow = ['a.example.org']\n");
+    for (endpoint, answer) in [
+        ("a.example.org:443", "allowed by a.example.org"),
+        ("b.example.org:443", "denied: .stockade.toml narrows the rules to others, which no option widens"),
+        ("c.example.com:443", "denied: .stockade.toml narrows the rules to others, which no option widens"),
+    ] {
+        let (output, error) = check(endpoint);
+        assert_eq!(output, format!("{endpoint}: {answer}\n"), "{error}");
+    }
+}

@@ -53,31 +53,30 @@ impl Dialer {
         Self { rules, lookup: lookup::Bounded::new(lookup), upstream }
     }
 
-    /// Connects to a host that the rules allow.
-    pub(crate) async fn dial(&self, host: &Host, port: u16) -> Result<Dialled, DialError> {
+    /// Connects to a host that the rules allow. `speaks_first` says that there is something to send to it at once.
+    pub(crate) async fn dial(&self, host: &Host, port: u16, speaks_first: bool) -> Result<Dialled, DialError> {
         match &self.upstream {
             Some(upstream) if !upstream.is_bypassed(host) => self.through(upstream, host, port).await,
-            _ => self.directly(host, port).await,
+            _ => self.directly(host, port, speaks_first).await,
         }
     }
 
-    async fn directly(&self, host: &Host, port: u16) -> Result<Dialled, DialError> {
+    async fn directly(&self, host: &Host, port: u16, speaks_first: bool) -> Result<Dialled, DialError> {
         let found = match host {
             // No rule need have named it: where every public address is open, it may still be one of the host's own.
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
             Host::Name(name) => self.lookup.find(name.as_str(), port).await?,
         };
         let addresses = check::usable(&self.rules, found, port)?;
-        let socket = within(connect::first(addresses)).await?;
-        let address = socket.peer_addr().map_err(DialError::Connect)?.ip();
-        Ok(Dialled { socket, address: Some(address) })
+        let (socket, address) = within(connect::first(addresses, speaks_first)).await?;
+        Ok(Dialled { socket, address: Some(address.ip()) })
     }
 
     /// The proxy's own address is not checked: the host's owner configured it, and proxies usually are in private networks.
     async fn through(&self, upstream: &Upstream, host: &Host, port: u16) -> Result<Dialled, DialError> {
         let found = self.lookup.find(upstream.host(), upstream.port()).await?;
         let dialled = async {
-            let mut socket = connect::first(connect::in_order(found)).await?;
+            let (mut socket, _) = connect::first(connect::in_order(found), true).await?;
             proxy::ask(&mut socket, upstream, host, port).await?;
             Ok(Dialled { socket, address: None })
         };
@@ -103,7 +102,7 @@ mod tests {
             let allow: Vec<_> = allow.iter().map(|rule| rule.parse().unwrap()).collect();
             let rules = Arc::new(Rules::new(&allow, &[], NetworkDefault::Public));
             let dialer = Dialer::new(rules, Arc::new(SystemLookup), None);
-            runtime.block_on(dialer.dial(&Host::Address(at.ip()), at.port()))
+            runtime.block_on(dialer.dial(&Host::Address(at.ip()), at.port(), false))
         };
         let refused = dialled(&[]).unwrap_err();
         assert!(matches!(refused, DialError::Refused { address, .. } if address == at.ip()), "{refused}");

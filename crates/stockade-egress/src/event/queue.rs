@@ -4,19 +4,27 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::Notify;
 
 use super::Event;
 
 /// Events that wait at most, but for those that are never lost; about 512 KiB.
 const LONGEST: usize = 1024;
 
-/// A bounded queue with an `eventfd(2)` that is readable while something waits.
+/// Connections that are told of at once, and the longest time that one waits for others: the supervisor is woken once for many.
+const GATHERED: usize = 64;
+const GATHERING: Duration = Duration::from_millis(5);
+
+/// A bounded queue with an `eventfd(2)` that is readable while something waits that is to be taken now.
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     bell: OwnedFd,
+    /// Told when something waits for others.
+    gathering: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -24,13 +32,15 @@ struct Waiting {
     events: VecDeque<Event>,
     /// How many of them are connections.
     connections: usize,
+    /// The bell has rung for what waits.
+    has_rung: bool,
     lost: u64,
 }
 
 impl Queue {
     pub(crate) fn new() -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { waiting: Mutex::default(), bell })
+        Ok(Self { waiting: Mutex::default(), bell, gathering: Notify::new() })
     }
 
     /// Adds an event, or counts it as lost where the queue is full. Only denials are lost. [`Event::Failed`] and
@@ -44,17 +54,34 @@ impl Queue {
             waiting.lost += 1;
             return;
         }
-        waiting.connections += usize::from(matches!(event, Event::Connection(_)));
+        let may_wait = matches!(event, Event::Connection(_));
+        waiting.connections += usize::from(may_wait);
         waiting.events.push_back(event);
-        if waiting.events.len() == 1 {
-            self.ring();
+        if !may_wait || waiting.connections >= GATHERED {
+            self.ring(&mut waiting);
+        } else if waiting.connections == 1 && !waiting.has_rung {
+            self.gathering.notify_one();
+        }
+    }
+
+    /// Rings for connections that have waited for others, for as long as it is polled.
+    pub(crate) async fn ring_in_time(&self) {
+        loop {
+            self.gathering.notified().await;
+            tokio::time::sleep(GATHERING).await;
+            let mut waiting = self.lock();
+            if !waiting.events.is_empty() {
+                self.ring(&mut waiting);
+            }
         }
     }
 
     /// Takes everything that waits.
     pub(crate) fn drain(&self) -> Vec<Event> {
         let mut waiting = self.lock();
-        self.silence();
+        if std::mem::take(&mut waiting.has_rung) {
+            self.silence();
+        }
         waiting.connections = 0;
         waiting.events.drain(..).collect()
     }
@@ -77,15 +104,18 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the descriptor readable. The only error that an `eventfd` of our own can give is that its counter is full
+    /// Makes the descriptor readable, unless it is. The only error that an `eventfd` of our own can give is that its counter is full
     /// (eventfd(2)), and then it is readable.
-    fn ring(&self) {
+    fn ring(&self, waiting: &mut Waiting) {
+        if std::mem::replace(&mut waiting.has_rung, true) {
+            return;
+        }
         if let Err(error) = rustix::io::write(&self.bell, &1_u64.to_ne_bytes()) {
             debug_assert_eq!(error, rustix::io::Errno::AGAIN);
         }
     }
 
-    /// Makes the descriptor unreadable; it already is where nothing waited.
+    /// Makes the descriptor unreadable.
     fn silence(&self) {
         let mut count = [0_u8; 8];
         if let Err(error) = rustix::io::read(&self.bell, &mut count) {
@@ -121,6 +151,40 @@ mod tests {
         assert_eq!(queue.drain().len(), 2);
         assert!(!is_readable(&queue));
         assert!(queue.drain().is_empty());
+    }
+
+    #[test]
+    fn connections_are_told_of_together_and_soon() {
+        let queue = Arc::new(Queue::new().unwrap());
+        let ended = |count: usize| {
+            for _ in 0..count {
+                drop(Record::new(&queue, Direction::Outward, "b.example".into(), 443));
+            }
+        };
+        ended(GATHERED - 1);
+        assert!(!is_readable(&queue));
+        ended(1);
+        assert!(is_readable(&queue));
+        assert_eq!(queue.drain().len(), GATHERED);
+
+        ended(1);
+        queue.push(Event::Answered);
+        assert!(is_readable(&queue), "what is needed at once does not wait");
+        assert_eq!(queue.drain().len(), 2);
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let late = Arc::clone(&queue);
+            tokio::spawn(async move { late.ring_in_time().await });
+            for _ in 0..3 {
+                ended(1);
+                assert!(!is_readable(&queue));
+                tokio::time::sleep(GATHERING * 10).await;
+                assert!(is_readable(&queue));
+                assert_eq!(queue.drain().len(), 1);
+                assert!(!is_readable(&queue));
+            }
+        });
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One connection of a program inside, from its acceptance to its end.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::io::Interest;
@@ -27,11 +29,10 @@ pub(super) async fn run(shared: Arc<Shared>, door: Arc<Door>, client: TcpStream,
         Ok(Dialled { socket, address }) => {
             record.set_address(address);
             let mut server = Ends::new(socket);
-            if address.is_some_and(|address| address.is_loopback()) {
-                // It works without, too.
-                pair::set_unpaced(server.socket()).ok();
-            }
-            let outcome = carry(&shared, &door, (client.socket(), server.socket()), &record).await;
+            let outcome = match set_up(server.socket(), address) {
+                Ok(()) => carry(&shared, &door, (client.socket(), server.socket()), &record).await,
+                Err(_) => Err(Break::Up(Broken::Socket)),
+            };
             if outcome.is_ok() {
                 client.finish();
                 server.finish();
@@ -47,9 +48,19 @@ pub(super) async fn run(shared: Arc<Shared>, door: Arc<Door>, client: TcpStream,
 /// Connects to the host, unless the client breaks off in the meantime.
 async fn dial(shared: &Shared, door: &Door, client: &TcpStream) -> Result<Dialled, Option<DialError>> {
     tokio::select! {
-        dialled = shared.dialer.dial(&door.host, door.address.port()) => dialled.map_err(Some),
+        dialled = shared.dialer.dial(&door.host, door.address.port(), pair::has_spoken(client)) => dialled.map_err(Some),
         _ = client.ready(Interest::ERROR) => Err(None),
     }
+}
+
+/// Sets the options of a socket that leads to an address, or to a proxy.
+fn set_up(server: &TcpStream, address: Option<IpAddr>) -> io::Result<()> {
+    pair::set_prompt(server)?;
+    if address.is_some_and(|address| address.is_loopback()) {
+        pair::set_unpaced(server);
+        return Ok(());
+    }
+    pair::set_probing(server)
 }
 
 /// Moves bytes both ways. What the server says flows at once; what the client says is looked at first where the door stands for
@@ -60,8 +71,6 @@ async fn carry(
     (client, server): (&TcpStream, &TcpStream),
     record: &Record,
 ) -> Result<(), Break> {
-    let sockets_work = pair::set_prompt(client).and(pair::set_prompt(server)).and(pair::set_probing(server));
-    sockets_work.map_err(|_| Break::Up(Broken::Socket))?;
     let traffic = &shared.traffic;
     let pipes = &shared.pipes;
     let up = Leg { from: client, to: server, meter: Some(&traffic.sent), moved: &record.sent, pipes };

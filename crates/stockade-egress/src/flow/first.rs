@@ -3,12 +3,8 @@
 //! For most protocols that is one packet; for HTTP/1 it is every request (see [`crate::inspect`]). Memory is held only while
 //! bytes are: an idle connection has no buffer.
 
-use std::io;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::pump::{Broken, Filled, Leg};
@@ -43,12 +39,12 @@ pub(super) async fn inspect(up: &Leg<'_>, name: &HostName, port: u16, record: &R
             // The client finished, and nothing is held.
             Step::NeedMore => return Ok(()),
             Step::Forward(bytes) => {
-                write(up, &bytes).await?;
+                up.write(&bytes).await?;
                 deadline = inspection.is_holding().then(|| Instant::now() + PATIENCE);
             }
             Step::Pass { protocol, bytes } => {
                 record.set_protocol(protocol);
-                return write(up, &bytes).await;
+                return up.write(&bytes).await;
             }
             Step::Refuse(refusal) => return Err(refused(refusal)),
         }
@@ -81,37 +77,8 @@ async fn read(up: &Leg<'_>, deadline: Option<Instant>) -> Result<Read, Broken> {
 }
 
 fn read_some(up: &Leg<'_>) -> Result<Read, Filled> {
-    let allowed = up.meter.map_or(CHUNK, |meter| meter.take(CHUNK));
-    if allowed == 0 {
-        return up.is_finished().map(|_| Read::Finished);
-    }
-    let mut bytes = vec![0; allowed];
-    let outcome = up.from.try_read(&mut bytes);
-    bytes.truncate(outcome.as_ref().map_or(0, |count| *count));
-    if let Some(meter) = up.meter {
-        meter.give_back(allowed - bytes.len());
-    }
-    outcome?;
+    let mut bytes = vec![0; CHUNK];
+    let count = up.read(&mut bytes)?;
+    bytes.truncate(count);
     Ok(if bytes.is_empty() { Read::Finished } else { Read::Some(bytes) })
-}
-
-async fn write(up: &Leg<'_>, mut bytes: &[u8]) -> Result<(), Broken> {
-    while !bytes.is_empty() {
-        match write_some(up.to, bytes) {
-            Ok(count) => {
-                up.moved.fetch_add(count as u64, Ordering::Relaxed);
-                bytes = &bytes[count..];
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                up.to.writable().await.map_err(|_| Broken::Socket)?;
-            }
-            Err(_) => return Err(Broken::Socket),
-        }
-    }
-    Ok(())
-}
-
-fn write_some(to: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    use rustix::net::{SendFlags, send};
-    to.try_io(Interest::WRITABLE, || Ok(send(to, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?))
 }

@@ -5,6 +5,7 @@ mod carry;
 pub(crate) mod doors;
 mod first;
 pub(crate) mod limits;
+mod little;
 mod pair;
 pub(crate) mod pipes;
 mod publish;
@@ -13,5 +14,6 @@ pub(crate) mod record;
 mod serve;
 
 pub use limits::Limits;
+pub(crate) use pair::set_prompt;
 pub(crate) use publish::publish;
 pub(crate) use serve::{begin, serve};

@@ -3,11 +3,12 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -20,8 +21,8 @@ const HALF_CLOSED_IDLE: Duration = Duration::from_secs(600);
 /// How long a connection is silent before the kernel asks whether its peer still exists (tcp(7), `TCP_KEEPIDLE`).
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The algorithm that every kernel has (ip-sysctl.rst, `tcp_congestion_control`).
-const UNPACED: &str = "reno";
+/// Algorithms that do not pace; every kernel has the first one (ip-sysctl.rst, `tcp_congestion_control`).
+const UNPACED: [&str; 2] = ["reno", "cubic"];
 
 /// Which direction broke a connection off, and how.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ pub(crate) enum Break {
     Idle,
 }
 
-/// Runs both directions until both senders have finished.
+/// Runs both directions until both senders have finished, and passes the end of the first on as a half-close. That of the
+/// other is told by closing both sockets, which is the caller's.
 ///
 /// # Errors
 /// The first break; the other direction is given up then.
@@ -48,14 +50,18 @@ pub(crate) async fn run(
     let (mut up, mut down) = (pin!(up), pin!(down));
     tokio::select! {
         ended = &mut up => {
-            ended.map_err(Break::Up)?;
+            ended.and_then(|()| half_close(server)).map_err(Break::Up)?;
             last(down, client, moved.1).await.map_err(|broken| broken.map_or(Break::Idle, Break::Down))
         }
         ended = &mut down => {
-            ended.map_err(Break::Down)?;
+            ended.and_then(|()| half_close(client)).map_err(Break::Down)?;
             last(up, server, moved.0).await.map_err(|broken| broken.map_or(Break::Idle, Break::Up))
         }
     }
+}
+
+fn half_close(receiver: &TcpStream) -> Result<(), Broken> {
+    shutdown(receiver, Shutdown::Write).map_err(|_| Broken::Socket)
 }
 
 /// Runs the direction that is left to a socket whose own sending is over. Nothing reads from that socket any more, so its
@@ -117,25 +123,44 @@ pub(crate) fn close_with_reset(socket: impl AsFd) {
     debug_assert!(outcome.is_ok(), "{outcome:?}");
 }
 
+/// Whether bytes wait already.
+pub(crate) fn has_spoken(socket: &TcpStream) -> bool {
+    recv(socket, &mut [0][..], RecvFlags::PEEK | RecvFlags::DONTWAIT).is_ok_and(|(count, _)| count > 0)
+}
+
 /// Sets what both sockets of a connection need: no delay of small packets, since the sender has already decided what to send
-/// together. Unix sockets, which some sandboxes have in the place of those of TCP, know no delay.
-pub(crate) fn set_prompt(socket: &TcpStream) -> io::Result<()> {
+/// together. A socket that listens hands it on to those that are accepted from it. Unix sockets, which some sandboxes have in
+/// the place of those of TCP, know no delay.
+pub(crate) fn set_prompt(socket: impl AsFd) -> io::Result<()> {
     match sockopt::set_tcp_nodelay(socket, true) {
         Err(Errno::OPNOTSUPP) => Ok(()),
         outcome => Ok(outcome?),
     }
 }
 
-/// Sets what a socket to the outside needs besides: probes while it is silent, since hosts vanish without a word.
+/// Sets what a socket to another host needs besides: probes while it is silent, since hosts vanish without a word.
 pub(crate) fn set_probing(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     Ok(sockopt::set_tcp_keepidle(socket, SILENCE)?)
 }
 
-/// Sets what a socket besides needs that leads to the host itself: no pacing. Memory has no congestion to avoid, and an algorithm
+/// Sets what a socket needs besides that leads to the host itself: no pacing. Memory has no congestion to avoid, and an algorithm
 /// that paces what is sent (BBR, where a host has chosen it) takes as long for that as copying takes.
-pub(crate) fn set_unpaced(socket: &TcpStream) -> io::Result<()> {
-    Ok(sockopt::set_tcp_congestion(socket, UNPACED)?)
+pub(crate) fn set_unpaced(socket: &TcpStream) {
+    static IS_PACED: OnceLock<bool> = OnceLock::new();
+    if *IS_PACED.get_or_init(|| sockopt::tcp_congestion(socket).map_or(true, |usual| paces(&usual))) {
+        // It works with pacing, too.
+        unpace(socket).ok();
+    }
+}
+
+/// Whether an algorithm may pace.
+fn paces(algorithm: &str) -> bool {
+    !UNPACED.contains(&algorithm)
+}
+
+fn unpace(socket: &TcpStream) -> io::Result<()> {
+    Ok(sockopt::set_tcp_congestion(socket, UNPACED[0])?)
 }
 
 #[cfg(test)]
@@ -150,8 +175,25 @@ mod tests {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            set_unpaced(&socket).unwrap();
-            assert_eq!(sockopt::tcp_congestion(&socket).unwrap(), UNPACED);
+            unpace(&socket).unwrap();
+            assert!(!paces(&sockopt::tcp_congestion(&socket).unwrap()) && paces("bbr"));
+        });
+    }
+
+    #[test]
+    fn who_has_spoken_is_seen_without_taking_anything() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            assert!(!has_spoken(&server));
+            rustix::net::send(&client, b"x", rustix::net::SendFlags::empty()).unwrap();
+            server.readable().await.unwrap();
+            assert!(has_spoken(&server) && has_spoken(&server));
+            shutdown(&server, Shutdown::Write).unwrap();
+            client.readable().await.unwrap();
+            assert!(!has_spoken(&client), "an end is nothing said");
         });
     }
 

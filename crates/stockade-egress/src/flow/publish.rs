@@ -86,7 +86,7 @@ async fn connect_to(shared: &Arc<Shared>, address: SocketAddr) -> io::Result<Tcp
 
 /// Moves bytes both ways. Whether both sides ended in order.
 async fn carry(shared: &Shared, client: &TcpStream, server: &TcpStream, record: &Record) -> bool {
-    if pair::set_prompt(client).and(pair::set_prompt(server)).is_err() {
+    if pair::set_prompt(server).is_err() {
         return false;
     }
     let pipes = &shared.pipes;

@@ -1,4 +1,5 @@
-//! One direction of a connection: from one kernel socket to the other by way of a pipe, without a copy in user space.
+//! One direction of a connection: from one kernel socket to the other, by way of a pipe and without a copy in user space where
+//! there is much to move.
 //!
 //! `splice(2)` moves references to the pages that the bytes lie in. A direction waits in one of two places: until there is
 //! something to read, holding nothing; or until the receiver takes more, holding what is in one pipe (at most 16 buffers).
@@ -8,19 +9,21 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::limits::Meter;
+use super::little::{LITTLE, Waited};
 use super::pipes::{Pipe, Pool, USUAL};
 use crate::event::Reason;
 
 /// What one call moves at most. More than a pipe of 16 buffers usually holds; the pipe is the bound.
 const AT_ONCE: usize = 1 << 20;
 
-/// Bytes after which other connections get their turn.
+/// Bytes after which other connections get their turn. A call that moves less than a pipe usually holds counts as if it moved as
+/// much.
 const TURN: usize = 4 << 20;
 
 /// A direction.
@@ -49,34 +52,44 @@ pub(crate) enum Broken {
 }
 
 impl Leg<'_> {
-    /// Moves everything until the sender has finished, and passes that on as a half-close.
+    /// Moves everything until the sender has finished.
     pub(crate) async fn run(&self) -> Result<(), Broken> {
+        let mut is_stream = false;
         loop {
             self.from.readable().await.map_err(|_| Broken::Socket)?;
+            if !is_stream {
+                match self.copy().await? {
+                    Waited::End => return Ok(()),
+                    Waited::Little => continue,
+                    Waited::Much => {}
+                }
+            }
             // A pipe is taken here, where data or the end waits, and not earlier: idle connections hold none.
             let mut pipe = self.pipes.take().map_err(Broken::NoPipe)?;
-            let is_finished = self.burst(&mut pipe).await?;
+            let Burst { moved, is_finished } = self.burst(&mut pipe).await?;
             self.pipes.give_back(pipe);
             if is_finished {
-                return shutdown(self.to, Shutdown::Write).map_err(|_| Broken::Socket);
+                return Ok(());
             }
+            is_stream = moved > LITTLE;
         }
     }
 
-    /// Moves what waits. Returns, with the pipe empty, whether the sender has finished.
-    async fn burst(&self, pipe: &mut Pipe) -> Result<bool, Broken> {
-        let mut since_turn = 0;
+    /// Moves what waits, and leaves the pipe empty.
+    async fn burst(&self, pipe: &mut Pipe) -> Result<Burst, Broken> {
+        let (mut moved, mut since_turn) = (0, 0);
         loop {
             match self.fill(pipe) {
-                Ok(0) => return Ok(true),
+                Ok(0) => return Ok(Burst { moved, is_finished: true }),
                 Ok(count) => {
                     self.empty(pipe, count).await?;
                     if count >= USUAL {
                         self.pipes.enlarge(pipe);
                     }
-                    since_turn += count;
+                    moved += count;
+                    since_turn += count.max(USUAL);
                 }
-                Err(Filled::Nothing) => return Ok(false),
+                Err(Filled::Nothing) => return Ok(Burst { moved, is_finished: false }),
                 Err(Filled::Broken(broken)) => return Err(broken),
             }
             if since_turn >= TURN {
@@ -127,6 +140,14 @@ impl Leg<'_> {
         }
         Ok(())
     }
+}
+
+/// What was moved until nothing waited.
+struct Burst {
+    /// Bytes.
+    moved: usize,
+    /// Whether the sender has finished.
+    is_finished: bool,
 }
 
 /// Why nothing was taken from the sender.

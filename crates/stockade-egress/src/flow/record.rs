@@ -12,7 +12,6 @@ use crate::inspect::Protocol;
 #[derive(Debug)]
 pub(crate) struct Record {
     events: Arc<Queue>,
-    begun: Instant,
     told: Mutex<Option<Box<Connection>>>,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
@@ -28,6 +27,7 @@ impl Record {
             protocol: Protocol::Other,
             sent: 0,
             received: 0,
+            begun: Instant::now(),
             duration: std::time::Duration::ZERO,
             rule: String::new(),
             process: None,
@@ -35,7 +35,6 @@ impl Record {
         };
         Self {
             events: Arc::clone(events),
-            begun: Instant::now(),
             told: Mutex::new(Some(Box::new(told))),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -73,7 +72,7 @@ impl Drop for Record {
         if let Some(mut told) = self.told.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             told.sent = self.sent.load(Ordering::Relaxed);
             told.received = self.received.load(Ordering::Relaxed);
-            told.duration = self.begun.elapsed();
+            told.duration = told.begun.elapsed();
             self.events.push(Event::Connection(told));
         }
     }

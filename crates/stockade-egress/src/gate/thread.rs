@@ -80,6 +80,8 @@ fn prepare(
 ) -> Result<(Tasks, mpsc::Receiver<New>, Arc<impl serve::Respond + use<>>), GateError> {
     let _inside_the_runtime = runtime.enter();
     let mut tasks = JoinSet::new();
+    let events = Arc::clone(&shared.events);
+    tasks.spawn(async move { events.ring_in_time().await });
     let respond = Arc::new(responder(shared));
     for socket in setup.name_server {
         serve_names(&mut tasks, socket, &respond).map_err(GateError::NameServer)?;
@@ -105,9 +107,11 @@ fn serve_names(tasks: &mut Tasks, socket: OwnedFd, respond: &Arc<impl serve::Res
     Ok(())
 }
 
-/// Takes a listening socket over, with room for [`BACKLOG`] connections, whatever it had before.
+/// Takes a listening socket over, with room for [`BACKLOG`] connections, whatever it had before. What is accepted from it does
+/// not delay small packets.
 fn listener(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
     rustix::net::listen(&socket, BACKLOG)?;
+    flow::set_prompt(&socket)?;
     let listener = std::net::TcpListener::from(socket);
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
@@ -187,6 +191,7 @@ fn serve_new(shared: &Arc<Shared>, tasks: &mut Tasks, new: New, respond: &Arc<im
 
 /// A connection that was made by others. It may be one of Unix: what carries it asks for nothing but a stream.
 fn stream(socket: OwnedFd) -> io::Result<TcpStream> {
+    flow::set_prompt(&socket)?;
     let socket = std::net::TcpStream::from(socket);
     socket.set_nonblocking(true)?;
     TcpStream::from_std(socket)
@@ -232,6 +237,17 @@ mod tests {
         assert_eq!((errno, denial.reason), (rustix::io::Errno::NETDOWN.raw_os_error(), Reason::Failed));
         let loopback = shared.try_admit("127.0.0.1:443".parse().unwrap(), None);
         assert_eq!(loopback, Some(Admission::Continue), "what stays inside is not the gate's");
+    }
+
+    #[test]
+    fn what_is_accepted_is_prompt() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = listener(std::net::TcpListener::bind("127.0.0.1:0").unwrap().into()).unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (accepted, _) = listener.accept().await.unwrap();
+            assert!(!client.nodelay().unwrap() && accepted.nodelay().unwrap());
+        });
     }
 
     #[test]

@@ -119,7 +119,9 @@ fn a_request_for_another_host_is_broken_off_before_it_is_passed_on() {
     let world = world();
     let socket = request(&world, port, b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n");
     assert!(is_broken_off(socket));
-    assert_eq!(hears.recv_timeout(Duration::from_secs(5)).unwrap(), b"");
+    // The server hears of a connection, or not even that: its answer is acknowledged with what would be sent first.
+    let heard = hears.recv_timeout(Duration::from_millis(500));
+    assert!(heard.as_ref().map_or(true, Vec::is_empty), "{heard:?}");
     let named = Reason::Content(Refusal::RequestHost { named: "b.test".into() });
     assert_eq!(world.denial().reason, named);
     let connection = world.connection();

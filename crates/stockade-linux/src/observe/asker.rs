@@ -3,17 +3,19 @@
 //! A thread can be killed while the supervisor looks at it, and its id can be given to another one. So everything that
 //! is read is used only if the notification is still valid afterwards (`seccomp_unotify(2)`).
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat, stat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use stockade_spec::report::ProcessRef;
 
+use super::callers::{Caller, Callers};
 use super::process::{self, Standing, Status};
 use crate::sys::notify::{Listener, Notification};
 use crate::sys::{memory, user_namespace};
@@ -26,14 +28,14 @@ pub(super) const PATH_MAX: usize = 4096;
 pub(super) struct Asker<'a> {
     listener: &'a Listener,
     notification: &'a Notification,
+    callers: &'a RefCell<Callers>,
     status: OnceCell<Status>,
-    /// Its process, and that one's id.
-    handle: OnceCell<(OwnedFd, u32)>,
+    caller: OnceCell<Rc<Caller>>,
 }
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(listener: &'a Listener, notification: &'a Notification) -> Self {
-        Self { listener, notification, status: OnceCell::new(), handle: OnceCell::new() }
+    pub(super) fn new(listener: &'a Listener, notification: &'a Notification, callers: &'a RefCell<Callers>) -> Self {
+        Self { listener, notification, callers, status: OnceCell::new(), caller: OnceCell::new() }
     }
 
     /// Id of the thread on the host.
@@ -148,25 +150,43 @@ impl<'a> Asker<'a> {
 
     /// A copy of one of its descriptors, sharing the open file.
     ///
-    /// Threads of one process that do not share their descriptors are not told apart: the copy is the first thread's.
+    /// Before Linux 6.9, threads of one process that do not share their descriptors are not told apart: the copy is the first
+    /// thread's.
     pub(super) fn duplicate(&self, descriptor: i32) -> Result<OwnedFd, Errno> {
-        let (handle, _) = self.handle()?;
-        pidfd_getfd(handle, descriptor, PidfdGetfdFlags::empty())
+        if let Some(seen) = self.seen() {
+            match copy(&seen, descriptor) {
+                Err(Errno::SRCH) => self.callers.borrow_mut().forget(self.thread()),
+                outcome => {
+                    // Every outcome but that one means that the thread of the handle lives.
+                    self.caller.get_or_init(|| seen);
+                    return outcome;
+                }
+            }
+        }
+        copy(self.caller()?, descriptor)
     }
 
-    /// A handle of its process, and the process's id.
-    fn handle(&self) -> Result<&(OwnedFd, u32), Errno> {
-        if let Some(handle) = self.handle.get() {
-            return Ok(handle);
+    /// Who was seen under its number before, unless it is known already who it is.
+    fn seen(&self) -> Option<Rc<Caller>> {
+        if self.caller.get().is_some() { None } else { self.callers.borrow().seen(self.thread()) }
+    }
+
+    /// Its handle.
+    fn caller(&self) -> Result<&Caller, Errno> {
+        if let Some(caller) = self.caller.get() {
+            return Ok(caller);
         }
-        let opened = match open_process(self.thread()) {
-            Ok(handle) => (handle, self.thread()),
-            // It is not the first thread of its process, by whose id that goes. Most threads that ask are, so this is
-            // tried before /proc is read.
-            Err(_) => (open_process(self.status()?.process)?, self.status()?.process),
+        let living = self.callers.borrow_mut().living(self.thread());
+        let caller = match living {
+            Some(caller) => caller,
+            None => {
+                let opened = Rc::new(Caller::open(self.thread(), || Ok(self.status()?.process))?);
+                self.still_waiting()?;
+                self.callers.borrow_mut().keep(&opened);
+                opened
+            }
         };
-        self.still_waiting()?;
-        Ok(self.handle.get_or_init(|| opened))
+        Ok(self.caller.get_or_init(|| caller))
     }
 
     /// What `/proc` says of it; read once.
@@ -188,18 +208,14 @@ impl<'a> Asker<'a> {
 
     /// Its process, for a report; `None` when it is gone.
     pub(super) fn process(&self) -> Option<ProcessRef> {
-        let known = self.handle.get().map(|(_, process)| *process);
-        let pid = known.or_else(|| Some(self.status().ok()?.process))?;
-        let name = process::read_bounded(&format!("/proc/{pid}/comm")).ok()?;
-        self.still_waiting().ok()?;
-        Some(ProcessRef { pid, name: String::from_utf8_lossy(name.trim_ascii_end()).into_owned() })
+        let caller = self.caller().ok()?;
+        let name = caller.name(|| self.still_waiting()).ok()?;
+        Some(ProcessRef { pid: caller.process, name })
     }
 }
 
-/// A handle of a process; an error for the id of any thread but its first (`pidfd_open(2)`).
-fn open_process(id: u32) -> Result<OwnedFd, Errno> {
-    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
-    pidfd_open(id, PidfdFlags::empty())
+fn copy(caller: &Caller, descriptor: i32) -> Result<OwnedFd, Errno> {
+    pidfd_getfd(&caller.handle, descriptor, PidfdGetfdFlags::empty())
 }
 
 /// The error number of an error, or `EIO` for one that the kernel did not name.

@@ -7,6 +7,7 @@
 
 mod address;
 mod asker;
+mod callers;
 mod capabilities;
 mod fifo;
 mod files;
@@ -40,6 +41,7 @@ use crate::denials::{Attempt, DenialLog};
 use crate::seccomp::{self, Kind, Meaning};
 use crate::sys::notify::{Listener, Notification};
 use asker::Asker;
+use callers::Callers;
 use capabilities::OwnCapabilities;
 use fifo::Waiting;
 use files::FileRules;
@@ -152,6 +154,7 @@ pub struct Observer {
     held: Vec<Notification>,
     gatekeeper: Option<Box<dyn Gatekeeper>>,
     stand_ins: RefCell<StandIns>,
+    callers: RefCell<Callers>,
 }
 
 impl Observer {
@@ -173,6 +176,7 @@ impl Observer {
             held: Vec::new(),
             gatekeeper: None,
             stand_ins: RefCell::default(),
+            callers: RefCell::default(),
         })
     }
 
@@ -187,19 +191,19 @@ impl Observer {
         self.listener.as_fd()
     }
 
-    /// Answers the calls that wait, at most 64 of them, without waiting for more.
+    /// Answers the calls that wait, at most 64 of them, without waiting for more. `ready` is what polling the descriptor gave.
     ///
     /// # Errors
     /// When the kernel does not take part any more; the run has to be ended then.
-    pub fn on_ready(&mut self, log: &mut DenialLog<'_>) -> Result<Activity, ObserveError> {
+    pub fn on_ready(&mut self, mut ready: PollFlags, log: &mut DenialLog<'_>) -> Result<Activity, ObserveError> {
         for _ in 0..MAX_ANSWERS {
-            let ready = self.poll()?;
             if !ready.contains(PollFlags::IN) {
                 return Ok(if ready.contains(PollFlags::HUP) { Activity::Over } else { Activity::Going });
             }
             if let Some(notification) = self.listener.receive().map_err(ObserveError::Receive)? {
                 self.answer(&notification, log)?;
             }
+            ready = self.poll()?;
         }
         Ok(Activity::Going)
     }
@@ -217,7 +221,8 @@ impl Observer {
         std::mem::take(&mut self.held).into_iter().try_for_each(|notification| self.answer(&notification, log))
     }
 
-    fn poll(&self) -> Result<PollFlags, ObserveError> {
+    /// What there is to do now; see [`Self::on_ready`].
+    pub(crate) fn poll(&self) -> Result<PollFlags, ObserveError> {
         let mut descriptors = [PollFd::new(&self.listener, PollFlags::IN)];
         match poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
             Ok(_) | Err(Errno::INTR) => Ok(descriptors[0].revents()),
@@ -245,7 +250,7 @@ impl Observer {
         gatekeeper: Option<&mut (dyn Gatekeeper + 'static)>,
         log: &mut DenialLog<'_>,
     ) -> Answer {
-        let asker = Asker::new(&self.listener, notification);
+        let asker = Asker::new(&self.listener, notification, &self.callers);
         match meaning.kind {
             Kind::Connect => network::connect(self, gatekeeper, &asker, log),
             Kind::Bind => network::bind(self, &asker, log),

@@ -108,10 +108,12 @@ impl Scene {
 /// Answers until the last thread under the filter has ended.
 fn serve(observer: &mut Observer, log: &mut DenialLog<'_>) {
     let started = Instant::now();
-    while observer.on_ready(log).unwrap() == Activity::Going {
+    let mut ready = PollFlags::empty();
+    while observer.on_ready(ready, log).unwrap() == Activity::Going {
         assert!(started.elapsed() < PATIENCE, "a call hangs");
         let mut descriptors = [PollFd::from_borrowed_fd(observer.descriptor(), PollFlags::IN)];
         poll(&mut descriptors, Some(&Timespec { tv_sec: 1, tv_nsec: 0 })).unwrap();
+        ready = descriptors[0].revents();
     }
 }
 

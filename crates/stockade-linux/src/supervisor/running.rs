@@ -216,7 +216,10 @@ impl<'a> Running<'a> {
         watches: &mut Vec<Box<dyn Watch + '_>>,
     ) -> Result<(), RunError> {
         let is_ready = |place: usize| revents.get(place).is_some_and(|flags| !flags.is_empty());
-        if layout.observer.is_some_and(is_ready) && self.observe()? == Activity::Over {
+        let calls = layout.observer.and_then(|place| revents.get(place)).filter(|flags| !flags.is_empty());
+        if let Some(&calls) = calls
+            && self.observe(calls)? == Activity::Over
+        {
             self.nothing_runs(watches);
         }
         let mut happened = false;
@@ -302,9 +305,9 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    fn observe(&mut self) -> Result<Activity, RunError> {
+    fn observe(&mut self, ready: PollFlags) -> Result<Activity, RunError> {
         let Some(observer) = &mut self.observer else { return Ok(Activity::Over) };
-        let activity = observer.on_ready(&mut self.parts.denials)?;
+        let activity = observer.on_ready(ready, &mut self.parts.denials)?;
         if activity == Activity::Over {
             // Nobody is left who could ask, and the descriptor would stay ready for ever.
             self.observer = None;
@@ -448,7 +451,8 @@ impl<'a> Running<'a> {
         }
         crate::fault::place();
         // What was observed last may still wait to be read.
-        self.observe()?;
+        let waiting = self.observer.as_ref().map_or(Ok(PollFlags::empty()), Observer::poll)?;
+        self.observe(waiting)?;
         self.drain()?;
         let ended = self.ended.ok_or_else(|| RunError::InitEnded("it is gone".to_owned()))?;
         let outcome = self.outcome(ended)?;

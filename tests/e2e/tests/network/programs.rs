@@ -126,6 +126,15 @@ pub(crate) static PROGRAMS: &[Program] = &[
         ..BASE
     },
     Program {
+        name: "python-requests",
+        needs: ("/usr/bin/python3 -c 'import requests'", "needs Requests: apt-get install python3-requests"),
+        services: &["tls"],
+        script: "/usr/bin/python3 -c 'import requests; session = requests.Session(); session.verify = \"ca.pem\"; \
+                 [print(session.get(url).text) for url in \
+                 (\"http://allowed.example/\", \"https://allowed.example/tls\", \"https://allowed.example/again\")]'",
+        ..BASE
+    },
+    Program {
         name: "node",
         needs: ("node --version", "needs Node: apt-get install nodejs"),
         services: &["tls"],
@@ -136,8 +145,11 @@ pub(crate) static PROGRAMS: &[Program] = &[
     Program {
         name: "java",
         needs: ("javac -version", "needs a JDK: apt-get install default-jdk-headless"),
+        services: &["tls"],
         setup: "cp JOBS/Fetch.java home/project/",
-        script: "java Fetch.java http://allowed.example/",
+        script: "d=$(mktemp -d) && keytool -importcert -noprompt -alias internet -file ca.pem -keystore $d/trusted \
+                 -storepass changeit >&2 && java -Djavax.net.ssl.trustStore=$d/trusted -Djavax.net.ssl.trustStorePassword=changeit \
+                 Fetch.java http://allowed.example/ https://allowed.example/tls; status=$?; rm -rf $d; exit $status",
         ..BASE
     },
     Program {
@@ -147,6 +159,16 @@ pub(crate) static PROGRAMS: &[Program] = &[
         setup: "cp JOBS/fetch.go.txt home/project/fetch.go; cd home/project; \
                 GOCACHE=BASE/go CGO_ENABLED=0 GO111MODULE=off go build -o fetch fetch.go",
         script: "SSL_CERT_FILE=ca.pem ./fetch http://allowed.example/ https://allowed.example/tls",
+        ..BASE
+    },
+    Program {
+        name: "psql",
+        needs: ("psql --version", "needs psql: apt-get install postgresql-client"),
+        script: "psql -X -A -t -h db.example -U anybody -d any -c 'select line'",
+        prints: "welcome to / postgres",
+        seen: "postgres select line",
+        allow: &["--allow", "db.example:5432"],
+        denied: ("network", "db.example"),
         ..BASE
     },
     Program {

@@ -12,7 +12,7 @@ use e2e::internet::{ABSTRACT, NAME_SERVER, OUTSIDE};
 use e2e::scene::CANARY;
 
 use crate::record::Record;
-use crate::{names, other, web};
+use crate::{names, other, postgres, web};
 
 /// How long a host waits for its peer; also bounds what is left behind by one that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +38,7 @@ pub(crate) fn outside(record: &Record) -> io::Result<()> {
     serve(3128, record, other::proxy)?;
     serve(9, record, other::sink)?;
     serve(6379, record, other::redis)?;
+    serve(5432, record, postgres::serve)?;
     serve(53, record, names::serve_stream)?;
     // An answer has to come from the address that was asked, so each has a socket of its own.
     names::serve_datagrams(UdpSocket::bind((NAME_SERVER, 53))?, record)?;

@@ -9,6 +9,7 @@ mod hosts;
 mod names;
 mod namespace;
 mod other;
+mod postgres;
 mod record;
 mod web;
 
