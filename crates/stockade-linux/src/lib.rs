@@ -26,5 +26,5 @@ mod sys;
 
 pub use probe::{ProbeError, cgroups, probe};
 pub use supervisor::{
-    Finished, GateParts, Launch, LaunchError, RunError, Running, ServiceError, SocketService, Watch, launch,
+    Finished, GateParts, Launch, LaunchError, Namespaces, RunError, Running, ServiceError, SocketService, Watch, launch,
 };

@@ -9,7 +9,7 @@ use stockade_egress::Decider;
 use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::inferred;
 use stockade_linux::relay::HostStdio;
-use stockade_linux::{Finished, Launch, Running, Watch, launch, probe};
+use stockade_linux::{Finished, Launch, Namespaces, Running, Watch, launch, probe};
 use stockade_spec::compile::{check_workspace, compile, protected_patterns, survey};
 use stockade_spec::facts::{Availability, Obstacle};
 use stockade_spec::glob::Rules;
@@ -88,19 +88,21 @@ pub(crate) fn carry_out(
     decider: Option<Decider>,
     tell: &dyn Fn(Event<'_>),
 ) -> Result<Report, Error> {
+    let namespaces = Namespaces::begin();
     make_up_for_interrupted(&StateDirectory::new(work.state)?, tell)?;
     let mut ground = Ground::look(work)?;
     let first = compiled(work, &ground)?;
     let second;
-    let (plan, begun) = match begin(work, &ground, &first, stdio::duplicate(&stdio).map_err(Error::Streams)?, tell) {
-        Err(Error::Launch(error)) => {
-            let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
-            ground.facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
-            second = compiled(work, &ground)?;
-            (&second, begin(work, &ground, &second, stdio, tell)?)
-        }
-        begun => (&first, begun?),
-    };
+    let (plan, begun) =
+        match begin(work, &ground, &first, stdio::duplicate(&stdio).map_err(Error::Streams)?, namespaces, tell) {
+            Err(Error::Launch(error)) => {
+                let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
+                ground.facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
+                second = compiled(work, &ground)?;
+                (&second, begin(work, &ground, &second, stdio, Namespaces::default(), tell)?)
+            }
+            begun => (&first, begun?),
+        };
     // While the command runs, and not when its caller waits for the end.
     drop(ground);
     follow(work, plan, begun, decider, tell)
@@ -152,6 +154,7 @@ fn begin<'a>(
     ground: &Ground,
     plan: &'a Plan,
     stdio: HostStdio,
+    namespaces: Namespaces,
     tell: &'a dyn Fn(Event<'_>),
 ) -> Result<Begun<'a>, Error> {
     let gate = gate::Prepared::of(plan, work.request)?;
@@ -160,7 +163,7 @@ fn begin<'a>(
     fault::place();
     let started = SystemTime::now();
     let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
-    match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
+    match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials, namespaces }) {
         Ok(running) => Ok(Begun { running, protected, gate, started }),
         Err(error) => {
             protected.map_or(Ok(()), |files| files.borrow_mut().abandon())?;

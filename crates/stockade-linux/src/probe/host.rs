@@ -99,7 +99,7 @@ fn tried_out() -> Availability {
 }
 
 /// What the kernel's switches say of user namespaces.
-fn switches(uid: u32) -> Availability {
+pub(crate) fn switches(uid: u32) -> Availability {
     let setting = |path: &str| read_start(path).and_then(|text| text.trim().parse::<u64>().ok());
     if rustix::fs::access("/proc/self/ns/user", Access::EXISTS).is_err() {
         return Availability::Blocked(Obstacle::NotInKernel);

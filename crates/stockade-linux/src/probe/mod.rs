@@ -7,4 +7,5 @@ mod listing;
 
 pub use cgroups::cgroups;
 pub(crate) use cgroups::group_of;
+pub(crate) use host::switches;
 pub use host::{ProbeError, probe};

@@ -1,0 +1,41 @@
+//! Namespaces that are made while the plan is still to be compiled.
+
+use std::io;
+
+use stockade_spec::facts::Availability;
+use stockade_spec::plan::Plan;
+
+use crate::probe::switches;
+use crate::stage::ahead;
+use crate::sys::maker::Maker;
+use crate::sys::seccomp::is_filtered;
+
+/// Namespaces in the making, for the first launch that can use them. Dropping them ends whatever makes them.
+#[derive(Debug, Default)]
+pub struct Namespaces(Option<Maker>);
+
+impl Namespaces {
+    /// Begins to make them on another processor, if there is nothing against it: a launch makes its own where it gets none.
+    ///
+    /// Where a filter is in force, namespaces may be refused, and to try would be an event of the sandbox around this one; where
+    /// they are switched off, they need not be tried.
+    #[must_use]
+    pub fn begin() -> Self {
+        let uid = rustix::process::geteuid().as_raw();
+        if is_filtered() || switches(uid) != Availability::Available {
+            return Self::default();
+        }
+        // What keeps a process from being made now is reported by the launch, if it lasts.
+        Self(Maker::start(ahead::STEPS).ok())
+    }
+
+    /// What makes them, if a plan can use them.
+    ///
+    /// # Errors
+    /// Why they could not be made.
+    pub(super) fn take_for(self, plan: &Plan) -> io::Result<Option<Maker>> {
+        let Some(maker) = self.0.filter(|_| ahead::suits(plan)) else { return Ok(None) };
+        maker.made()?;
+        Ok(Some(maker))
+    }
+}
