@@ -28,3 +28,5 @@ pub use probe::{ProbeError, cgroups, probe};
 pub use supervisor::{
     Finished, GateParts, Launch, LaunchError, Namespaces, RunError, Running, ServiceError, SocketService, Watch, launch,
 };
+#[cfg(target_env = "musl")]
+pub use sys::allocator::Allocator;

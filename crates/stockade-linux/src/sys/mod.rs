@@ -1,5 +1,7 @@
 //! The only files of the project that hold `unsafe`: thin layers over system calls that rustix does not offer.
 
+#[cfg(target_env = "musl")]
+pub(crate) mod allocator;
 pub(crate) mod clone;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
