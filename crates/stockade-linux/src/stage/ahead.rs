@@ -7,12 +7,17 @@ use std::io;
 use stockade_spec::plan::{Operation, Plan};
 
 use super::privileges;
-use crate::sys::loopback;
 use crate::sys::maker::{Made, Step};
+use crate::sys::{loopback, title};
 
 /// What the maker does when it has made the namespaces; by system calls alone, as [`crate::sys::maker`] asks.
-pub(crate) const STEPS: [Step; 3] =
-    [privileges::map_identity, |_, _| loopback::up(), |_, _| privileges::drop_bounding_set()];
+pub(crate) const STEPS: [Step; 4] = [
+    privileges::map_identity,
+    |_, _| loopback::up(),
+    |_, _| privileges::drop_bounding_set(),
+    // Not a step of the plan: where it fails, the stage looks itself.
+    |_, _| title::find_arguments(),
+];
 
 /// What became of them.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 //!
 //! # Safety
 //! Until it is told to copy itself, the maker makes system calls by way of rustix, which writes to nothing but its stack (the C
-//! library would write to `errno`, which is this process's), and uses [`Shared`], which is atomic. From then until it answers,
+//! library would write to `errno`, which is this process's), and uses [`Shared`] and statics, which are atomic. From then until it answers,
 //! this process waits, so that one of the two runs at a time. The copy is made of a process with one thread: [`Maker::start`] makes sure.
 
 use std::ffi::c_void;
@@ -80,7 +80,7 @@ impl Shared {
 }
 
 /// Steps that follow the namespaces, in this order.
-const STEPS: usize = 3;
+const STEPS: usize = 4;
 /// A step of the maker, which is told the user and the group of the process that started it: in the new namespaces they have no
 /// number until they are mapped.
 pub(crate) type Step = fn(u32, u32) -> rustix::io::Result<()>;
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn what_became_of_each_step_is_told() {
         let status = alone(|| {
-            let Ok(maker) = Maker::start([pass, fail, pass]) else { return 90 };
+            let Ok(maker) = Maker::start([pass, fail, pass, pass]) else { return 90 };
             let Ok(made) = maker.made() else { return 91 };
             let failed = made.step(1).err().and_then(|error| error.raw_os_error());
             i32::from(made.step(0).is_err()) + i32::from(made.step(2).is_err()) + i32::from(failed != Some(libc::EXDEV))
