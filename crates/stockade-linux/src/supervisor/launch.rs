@@ -53,32 +53,55 @@ pub struct Launch<'a, 'h> {
 /// # Errors
 /// See [`LaunchError`]; nothing is left behind then.
 pub fn launch<'a>(launch: Launch<'a, '_>) -> Result<Running<'a>, LaunchError> {
-    if !is_single_threaded().map_err(LaunchError::Threads)? {
-        return Err(LaunchError::Threaded);
+    Launching::begin(launch)?.proceed()
+}
+
+/// A launch that goes on by itself as far as to the command, which waits for the word. Dropping it ends it.
+#[derive(Debug)]
+pub struct Launching<'a>(RunningParts<'a>);
+
+impl<'a> Launching<'a> {
+    /// Begins a launch.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]; nothing is left behind then.
+    pub fn begin(launch: Launch<'a, '_>) -> Result<Self, LaunchError> {
+        if !is_single_threaded().map_err(LaunchError::Threads)? {
+            return Err(LaunchError::Threaded);
+        }
+        let Launch { plan, cgroups, stdio, denials, namespaces } = launch;
+        let started = Instant::now();
+        let mut bounds = Bounds::prepare(plan, cgroups, started)?;
+        fault::steps(plan, |operation| matches!(operation, Operation::Limit { .. }))?;
+        fault::place();
+        let output = limit_of(plan, Resource::Output);
+        let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
+        let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
+        fault::place();
+        fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
+        let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds, namespaces)?;
+        fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
+        fault::place();
+        bounds.enclose(plan, cgroups, sandbox.pid)?;
+        let private = PrivateDirectories::default();
+        Ok(Self(RunningParts { plan, bounds, private, relay, signals, channel, service, sandbox, denials, started }))
     }
-    let Launch { plan, cgroups, stdio, denials, namespaces } = launch;
-    let started = Instant::now();
-    fault::steps(plan, |operation| matches!(operation, Operation::SweepProtected { .. }))?;
-    let mut bounds = Bounds::prepare(plan, cgroups, started)?;
-    fault::steps(plan, |operation| matches!(operation, Operation::Limit { .. }))?;
-    fault::place();
-    let output = limit_of(plan, Resource::Output);
-    let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
-    let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
-    fault::place();
-    fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
-    let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds, namespaces)?;
-    fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
-    fault::place();
-    bounds.enclose(plan, cgroups, sandbox.pid)?;
-    // The stage, which waits meanwhile, removes them should this process be killed from here on.
-    let private = PrivateDirectories::make(plan)?;
-    fault::steps(plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
-    fault::place();
-    proceed(&channel)?;
-    fault::place();
-    let parts = RunningParts { plan, bounds, private, relay, signals, channel, service, sandbox, denials, started };
-    wait_until_ready(parts)
+
+    /// Lets the command begin, and returns when it is being executed.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]; nothing is left behind then.
+    pub fn proceed(self) -> Result<Running<'a>, LaunchError> {
+        let Self(mut parts) = self;
+        fault::steps(parts.plan, |operation| matches!(operation, Operation::SweepProtected { .. }))?;
+        // The stage, which waits meanwhile, removes them should this process be killed from here on.
+        parts.private = PrivateDirectories::make(parts.plan)?;
+        fault::steps(parts.plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
+        fault::place();
+        proceed(&parts.channel)?;
+        fault::place();
+        wait_until_ready(parts)
+    }
 }
 
 /// The value of a bound that the plan sets.

@@ -12,7 +12,7 @@ mod terminal;
 
 pub use error::{LaunchError, RunError};
 pub use gate::GateParts;
-pub use launch::{Launch, launch};
+pub use launch::{Launch, Launching, launch};
 pub use namespaces::Namespaces;
 pub use running::{Finished, Running, Watch};
 pub use service::{ServiceError, SocketService};
