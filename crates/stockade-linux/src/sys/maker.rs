@@ -103,6 +103,7 @@ impl Made {
 /// A maker. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Maker {
+    pid: Option<Pid>,
     process: OwnedFd,
     shared: Arc<Shared>,
     _stack: Stack,
@@ -132,11 +133,10 @@ impl Maker {
         if result == -1 {
             return Err(error);
         }
-        if let Some(process) = Pid::from_raw(result) {
-            send_away(Some(process), &shared.processors);
-        }
+        let pid = Pid::from_raw(result);
+        send_to(pid, &shared.processors);
         // SAFETY: the call succeeded, so this is a new descriptor that nothing else owns.
-        Ok(Self { process: unsafe { OwnedFd::from_raw_fd(pidfd) }, shared, _stack: stack })
+        Ok(Self { pid, process: unsafe { OwnedFd::from_raw_fd(pidfd) }, shared, _stack: stack })
     }
 
     /// Waits until the namespaces are there.
@@ -168,6 +168,8 @@ impl Maker {
         let mut copying = Copying { value: ManuallyDrop::new(value), run, cgroup, mask, processors, copied: None };
         let mut call = Call { enter: enter_copy::<T>, argument: (&raw mut copying).cast() };
         self.shared.call.store(&raw mut call, Ordering::Relaxed);
+        // This process is about to wait, so that the maker may as well go on here.
+        send_to(self.pid, &processors);
         self.tell(COPY);
         // Where this fails the maker has ended, so that nobody uses `copying` but this process, either way.
         let answered = self.wait_while(MADE);
@@ -260,7 +262,7 @@ extern "C" fn live(shared: *mut c_void) -> libc::c_int {
     if follows.is_err() || rustix::process::getppid() != Some(shared.supervisor) {
         exit_now(1);
     }
-    send_away(None, &shared.processors);
+    send_to(None, &shared.processors);
     make(shared);
     progress(shared, MADE);
     if await_order(shared) == COPY {
@@ -281,11 +283,11 @@ fn await_order(shared: &Shared) -> u32 {
     }
 }
 
-/// Has the maker begin on another processor than the one on which it was made. Schedulers that save processors leave it there,
-/// where one of the two processes would wait for the other. Both see to it, since either may go on first.
-fn send_away(maker: Option<Pid>, processors: &CpuSet) {
+/// Has the maker run on some processors: at first on others than the one on which it was made. Schedulers that save processors
+/// leave it there, where one of the two processes would wait for the other. Both see to it, since either may go on first.
+fn send_to(maker: Option<Pid>, processors: &CpuSet) {
     if processors.count() > 0 {
-        // Where it cannot be sent away, it stays.
+        // Where it cannot be sent, it stays.
         drop(sched_setaffinity(maker, processors).map_err(io::Error::from));
     }
 }
