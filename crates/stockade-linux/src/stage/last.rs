@@ -1,6 +1,6 @@
 //! The last steps, in the process that becomes the command: what binds it, its streams, and the program.
 //!
-//! Until it executes the program it uses init's memory, while init waits. So it has the stage by a shared reference, and keeps
+//! Until it executes the program it may use init's memory, while init waits. So it has the stage by a shared reference, and keeps
 //! what it opens to itself.
 
 use std::io;
@@ -37,6 +37,8 @@ impl LastSteps<'_, '_> {
             self.stage.answer_for(index, bound);
         }
         self.tell_ready(listener.as_ref());
+        // Only the supervisor has it now, so that nothing waits for an answer when the supervisor is gone.
+        drop(listener);
         let error = self.command.become_program(&self.streams, self.stage.mask);
         self.stage.tell(&FromStage::ExecFailed { errno: error.raw_os_error().unwrap_or(libc::EINVAL) });
         exit_now(127)

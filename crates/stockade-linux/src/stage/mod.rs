@@ -24,6 +24,7 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
+use stockade_spec::Tier;
 use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
 
 use self::ahead::Ahead;
@@ -36,6 +37,7 @@ use self::streams::{StreamError, Streams};
 use self::view::View;
 use crate::limits::LimitError;
 use crate::relay::{InnerStdio, InnerStream};
+use crate::sys::clone::{Memory, spawn};
 use crate::sys::landlock::LandlockError;
 use crate::sys::signals::{Mask, Signals};
 
@@ -176,7 +178,7 @@ impl<'p> Stage<'p> {
         crate::sys::title::erase_arguments()?;
         // Nothing inside may look into init, whose memory is a copy of the supervisor's. In tier `landlock` the domain sees to
         // that, and another sandbox around this one has to be able to read the paths that init opens.
-        if self.plan.tier == stockade_spec::Tier::Namespaces {
+        if self.plan.tier == Tier::Namespaces {
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         }
         let children = Signals::block(&[libc::SIGCHLD])?;
@@ -186,8 +188,11 @@ impl<'p> Stage<'p> {
         // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do.
         let proc = self.view.as_ref().map(|_| open_directory(Path::new("/proc"))).transpose()?;
         let last = LastSteps { stage: self, own, command, streams, proc };
+        // In tier `landlock` init has to end the others when the supervisor ends, so it must not wait for what may itself wait for
+        // the supervisor; in the other it is ended, and everything with it.
+        let memory = if self.plan.tier == Tier::Namespaces { Memory::Shared } else { Memory::Own };
         // Dropping `last` here matters: copies of the command's streams would keep its pipes open.
-        Ok((crate::sys::clone::vfork(&last, LastSteps::become_command)?, children))
+        Ok((spawn(&last, LastSteps::become_command, memory)?, children))
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), Failure> {
@@ -213,7 +218,7 @@ impl<'p> Stage<'p> {
             }
             Operation::NoNewPrivileges => rustix::thread::set_no_new_privs(true)?,
             // Without a view, the private home is a directory of the host.
-            Operation::File { target, content, mode } if self.plan.tier == stockade_spec::Tier::Landlock => {
+            Operation::File { target, content, mode } if self.plan.tier == Tier::Landlock => {
                 view::write_file(rustix::fs::CWD, target, content, *mode)?;
             }
             view_operation => self.perform_on_view(view_operation)?,
@@ -244,7 +249,7 @@ impl<'p> Stage<'p> {
     }
 
     fn die_with_supervisor(&self) -> io::Result<()> {
-        if self.plan.tier == stockade_spec::Tier::Namespaces {
+        if self.plan.tier == Tier::Namespaces {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         }
         // In tier `landlock`, init has to end the others first, which it does when the channel closes. In both, the

@@ -173,25 +173,37 @@ pub(crate) fn try_user_namespace() -> io::Result<()> {
     }
 }
 
-/// As `vfork(2)`, on a stack of its own: a process that uses the memory of this one, which waits until that one executes a program
-/// or ends. It saves a copy of the page tables, and of every page that either would write to before the other's end.
+/// Who uses the memory of a process that [`spawn`] makes, until it executes a program or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// That process only: it has a copy, as after `fork(2)`.
+    Own,
+    /// This process as well, which waits meanwhile, as after `vfork(2)`: nothing but a fatal signal ends the wait. It saves a copy
+    /// of the page tables, and of every page that either would write to before the other's end.
+    Shared,
+}
+
+/// Makes a process that runs `run`, on a stack of its own.
 ///
 /// # Errors
 /// Those of `mmap(2)` and `clone(2)`.
-pub(crate) fn vfork<T>(value: &T, run: fn(&T) -> !) -> io::Result<Pid> {
+pub(crate) fn spawn<T>(value: &T, run: fn(&T) -> !, memory: Memory) -> io::Result<Pid> {
     struct Argument<'a, T> {
         value: &'a T,
         run: fn(&T) -> !,
     }
     extern "C" fn enter<T>(argument: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: the other process made it, and waits.
+        // SAFETY: the other process made it; this one has a copy, or the other one waits.
         let Argument { value, run } = unsafe { &*argument.cast::<Argument<'_, T>>() };
         run(value)
     }
     let stack = Stack::new()?;
     let mut argument = Argument { value, run };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: CLONE_VFORK has one of the two processes run at a time, so that they use memory as one thread does that calls `run`,
+    let flags = match memory {
+        Memory::Own => libc::SIGCHLD,
+        Memory::Shared => libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+    };
+    // SAFETY: both processes have memory of their own; or CLONE_VFORK has one of the two run at a time, so that they use memory as one thread does that calls `run`,
     // which never returns, and has its own stack until then. It has `value` by a shared reference, so it cannot put into it what
     // means nothing to this process (a descriptor). Stack and argument outlive the call, after which the process does not use
     // this memory any more.
