@@ -126,7 +126,7 @@ fn has_apparmor_profile() -> bool {
 }
 
 /// The start of a small file; `None` when it cannot be read.
-fn read_start(path: &str) -> Option<String> {
+pub(crate) fn read_start(path: &str) -> Option<String> {
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut buffer = [0; 256];
     let length = rustix::io::read(file, &mut buffer).ok()?;

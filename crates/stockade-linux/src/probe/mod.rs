@@ -7,5 +7,5 @@ mod listing;
 
 pub use cgroups::cgroups;
 pub(crate) use cgroups::group_of;
-pub(crate) use host::switches;
 pub use host::{ProbeError, probe};
+pub(crate) use host::{read_start, switches};
