@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: stockade::Allocator = stockade::Allocator::new();
 
 fn main() -> ExitCode {
     stockade_cli::main()

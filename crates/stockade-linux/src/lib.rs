@@ -26,5 +26,8 @@ mod sys;
 
 pub use probe::{ProbeError, cgroups, probe};
 pub use supervisor::{
-    Finished, GateParts, Launch, LaunchError, RunError, Running, ServiceError, SocketService, Watch, launch,
+    Finished, GateParts, Launch, LaunchError, Launching, Namespaces, RunError, Running, ServiceError, SocketService,
+    Watch, launch,
 };
+#[cfg(target_env = "musl")]
+pub use sys::allocator::Allocator;

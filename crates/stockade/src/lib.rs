@@ -91,6 +91,8 @@ pub use reach::{Endpoint, NoEndpoint, Reach, reach};
 pub use run::{facts, plan, policy, run, run_asking};
 pub use service::serve;
 pub use stockade_egress::{Decider, Decision, Question};
+#[cfg(target_env = "musl")]
+pub use stockade_linux::Allocator;
 #[cfg(feature = "fault-injection")]
 pub use stockade_linux::fault;
 pub use stockade_linux::relay::HostStdio;

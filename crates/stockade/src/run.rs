@@ -9,7 +9,7 @@ use stockade_egress::Decider;
 use stockade_linux::denials::DenialLog;
 use stockade_linux::observe::inferred;
 use stockade_linux::relay::HostStdio;
-use stockade_linux::{Finished, Launch, Running, Watch, launch, probe};
+use stockade_linux::{Finished, Launch, Launching, Namespaces, Running, Watch, probe};
 use stockade_spec::compile::{check_workspace, compile, protected_patterns, survey};
 use stockade_spec::facts::{Availability, Obstacle};
 use stockade_spec::glob::Rules;
@@ -51,7 +51,9 @@ pub fn facts(job: &Job<'_>) -> Result<HostFacts, Error> {
 pub fn plan(job: &Job<'_>) -> Result<Plan, Error> {
     let policy = policy(job)?;
     let work = Work::of(job, &policy);
-    compiled(work, &Ground::look(work)?)
+    let plan = compile(work.policy, work.request, &Ground::look(work)?.facts)?;
+    own::check(work)?;
+    Ok(plan)
 }
 
 /// Carries the job out and waits for its end. `observe` is told what happens, as it happens.
@@ -88,19 +90,22 @@ pub(crate) fn carry_out(
     decider: Option<Decider>,
     tell: &dyn Fn(Event<'_>),
 ) -> Result<Report, Error> {
+    let namespaces = Namespaces::begin();
+    fault::place();
     make_up_for_interrupted(&StateDirectory::new(work.state)?, tell)?;
     let mut ground = Ground::look(work)?;
-    let first = compiled(work, &ground)?;
+    let first = compile(work.policy, work.request, &ground.facts)?;
     let second;
-    let (plan, begun) = match begin(work, &ground, &first, stdio::duplicate(&stdio).map_err(Error::Streams)?, tell) {
-        Err(Error::Launch(error)) => {
-            let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
-            ground.facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
-            second = compiled(work, &ground)?;
-            (&second, begin(work, &ground, &second, stdio, tell)?)
-        }
-        begun => (&first, begun?),
-    };
+    let (plan, begun) =
+        match begin(work, &ground, &first, stdio::duplicate(&stdio).map_err(Error::Streams)?, namespaces, tell) {
+            Err(Error::Launch(error)) => {
+                let Some((operation, errno)) = error.blocked_namespaces() else { return Err(error.into()) };
+                ground.facts.user_namespaces = Availability::Blocked(Obstacle::Refused { operation, errno });
+                second = compile(work.policy, work.request, &ground.facts)?;
+                (&second, begin(work, &ground, &second, stdio, Namespaces::default(), tell)?)
+            }
+            begun => (&first, begun?),
+        };
     // While the command runs, and not when its caller waits for the end.
     drop(ground);
     follow(work, plan, begun, decider, tell)
@@ -130,12 +135,6 @@ impl Ground {
     }
 }
 
-fn compiled(work: Work<'_>, ground: &Ground) -> Result<Plan, Error> {
-    let plan = compile(work.policy, work.request, &ground.facts)?;
-    own::check(work)?;
-    Ok(plan)
-}
-
 /// A run whose command is being executed.
 #[derive(Debug)]
 struct Begun<'a> {
@@ -152,15 +151,19 @@ fn begin<'a>(
     ground: &Ground,
     plan: &'a Plan,
     stdio: HostStdio,
+    namespaces: Namespaces,
     tell: &'a dyn Fn(Event<'_>),
 ) -> Result<Begun<'a>, Error> {
     let gate = gate::Prepared::of(plan, work.request)?;
+    let started = SystemTime::now();
+    let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
+    let launching = Launching::begin(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials, namespaces })?;
+    // While the stage is at work, and the command waits.
+    own::check(work)?;
     let protected = ProtectedFiles::begin(&StateDirectory::new(work.state)?, ground.before.as_ref(), plan)?;
     let protected = protected.map(|files| Rc::new(RefCell::new(files)));
     fault::place();
-    let started = SystemTime::now();
-    let denials = DenialLog::new(Instant::now(), |denial| tell(Event::Denied(denial)));
-    match launch(Launch { plan, cgroups: &ground.facts.cgroups, stdio, denials }) {
+    match launching.proceed() {
         Ok(running) => Ok(Begun { running, protected, gate, started }),
         Err(error) => {
             protected.map_or(Ok(()), |files| files.borrow_mut().abandon())?;

@@ -99,7 +99,7 @@ fn tried_out() -> Availability {
 }
 
 /// What the kernel's switches say of user namespaces.
-fn switches(uid: u32) -> Availability {
+pub(crate) fn switches(uid: u32) -> Availability {
     let setting = |path: &str| read_start(path).and_then(|text| text.trim().parse::<u64>().ok());
     if rustix::fs::access("/proc/self/ns/user", Access::EXISTS).is_err() {
         return Availability::Blocked(Obstacle::NotInKernel);
@@ -126,7 +126,7 @@ fn has_apparmor_profile() -> bool {
 }
 
 /// The start of a small file; `None` when it cannot be read.
-fn read_start(path: &str) -> Option<String> {
+pub(crate) fn read_start(path: &str) -> Option<String> {
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut buffer = [0; 256];
     let length = rustix::io::read(file, &mut buffer).ok()?;

@@ -8,3 +8,4 @@ mod listing;
 pub use cgroups::cgroups;
 pub(crate) use cgroups::group_of;
 pub use host::{ProbeError, probe};
+pub(crate) use host::{read_start, switches};

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -61,8 +61,8 @@ impl Walk<'_> {
     }
 
     fn visit(&mut self, directory: OwnedFd, path: &Path, device: u64, depth: usize) {
-        let Ok(entries) = Dir::read_from(&directory) else { return };
-        for entry in entries.flatten() {
+        let Ok(mut entries) = Dir::new(directory) else { return };
+        while let Some(Ok(entry)) = entries.read() {
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name == "." || name == ".." {
                 continue;
@@ -75,7 +75,8 @@ impl Walk<'_> {
             if entry.file_type() == FileType::Directory {
                 // A private directory within another one is entered on its own.
                 if depth < MAX_DEPTH && !self.planned.contains(path.as_path()) {
-                    self.descend(directory.as_fd(), name, &path, device, depth + 1);
+                    let Ok(directory) = entries.fd() else { return };
+                    self.descend(directory, name, &path, device, depth + 1);
                 }
             } else if !self.planned.contains(path.as_path()) {
                 self.found.push(path);

@@ -3,11 +3,13 @@
 //! The stage is a forked copy of a process that had one thread, so it may allocate and lock. It carries out the plan's
 //! steps in order, and does nothing that the plan does not say.
 
+pub(crate) mod ahead;
 pub(crate) mod channel;
 mod command;
 mod discarded;
 pub(crate) mod gate;
 mod init;
+mod last;
 pub mod message;
 mod privileges;
 pub mod service_message;
@@ -16,23 +18,26 @@ mod tree;
 mod view;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
+use stockade_spec::Tier;
 use stockade_spec::plan::{LimitMechanism, Operation, Plan, Resource, Side};
 
+use self::ahead::Ahead;
 use self::channel::{Channel, Received};
 use self::command::Command;
 use self::gate::{GateError, GateSockets};
+use self::last::LastSteps;
 use self::message::{FromStage, ToInit};
 use self::streams::{StreamError, Streams};
 use self::view::View;
 use crate::limits::LimitError;
 use crate::relay::{InnerStdio, InnerStream};
-use crate::seccomp::Architecture;
+use crate::sys::clone::{Memory, spawn};
 use crate::sys::landlock::LandlockError;
 use crate::sys::signals::{Mask, Signals};
 
@@ -48,11 +53,12 @@ pub(crate) struct Stage<'p> {
     /// The descriptor through which the stage enters its version 1 control groups.
     cgroups: Vec<OwnedFd>,
     view: Option<View>,
-    listener: Option<OwnedFd>,
     /// This end of the socket service, where the plan has a gate.
     service: Option<Channel>,
     /// What the supervisor gets of the gate.
     gate: GateSockets,
+    /// Steps that were carried out before there was a plan.
+    ahead: Option<Ahead>,
 }
 
 impl<'p> Stage<'p> {
@@ -63,9 +69,10 @@ impl<'p> Stage<'p> {
         mask: Mask,
         cgroups: Vec<OwnedFd>,
         service: Option<Channel>,
+        ahead: Option<Ahead>,
     ) -> Self {
-        let (view, listener, gate) = (None, None, GateSockets::default());
-        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view, listener, service, gate }
+        let (view, gate) = (None, GateSockets::default());
+        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view, service, gate, ahead }
     }
 
     /// Carries out the plan's steps, starts the command and becomes init. Never returns.
@@ -117,16 +124,21 @@ impl<'p> Stage<'p> {
 
     fn perform_all(&mut self, steps: &[usize]) {
         for &index in steps {
-            let step = &self.plan.steps[index];
-            let done = crate::fault::step(index).map_err(Failure::from).and_then(|()| self.perform(&step.operation));
-            let Err(Failure { errno, detail }) = done else { continue };
-            let step_number = u32::try_from(index).unwrap_or(u32::MAX);
-            if step.degradable {
-                self.tell(&FromStage::StepDegraded { step: step_number, errno, detail });
-            } else {
-                self.tell(&FromStage::StepFailed { step: step_number, errno, detail });
-                crate::sys::clone::exit_now(1);
-            }
+            let operation = &self.plan.steps[index].operation;
+            let done = crate::fault::step(index).map_err(Failure::from).and_then(|()| self.perform(operation));
+            self.answer_for(index, done);
+        }
+    }
+
+    /// Goes on after a step that was carried out or may fail.
+    fn answer_for(&self, index: usize, done: Result<(), Failure>) {
+        let Err(Failure { errno, detail }) = done else { return };
+        let step = u32::try_from(index).unwrap_or(u32::MAX);
+        if self.plan.steps[index].degradable {
+            self.tell(&FromStage::StepDegraded { step, errno, detail });
+        } else {
+            self.tell(&FromStage::StepFailed { step, errno, detail });
+            crate::sys::clone::exit_now(1);
         }
     }
 
@@ -157,8 +169,8 @@ impl<'p> Stage<'p> {
         }
     }
 
-    /// Forks the process that becomes the command.
-    fn start(&mut self, own: &[usize]) -> Result<(rustix::process::Pid, Signals), Failure> {
+    /// Starts the process that becomes the command.
+    fn start(&mut self, own: &[usize]) -> Result<(Pid, Signals), Failure> {
         if !self.needs_private_directories() {
             self.wait_to_proceed();
         }
@@ -166,69 +178,47 @@ impl<'p> Stage<'p> {
         crate::sys::title::erase_arguments()?;
         // Nothing inside may look into init, whose memory is a copy of the supervisor's. In tier `landlock` the domain sees to
         // that, and another sandbox around this one has to be able to read the paths that init opens.
-        if self.plan.tier == stockade_spec::Tier::Namespaces {
+        if self.plan.tier == Tier::Namespaces {
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
         }
         let children = Signals::block(&[libc::SIGCHLD])?;
         let stdio = self.stdio.take().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         let streams = Streams::open(stdio)?;
         streams.give_terminal().map_err(StreamError::Session)?;
-        if let Some(pid) = crate::sys::clone::fork()? {
-            // Dropping `streams` here matters: copies of the command's streams would keep its pipes open.
-            return Ok((pid, children));
-        }
-        // Init alone makes sockets for the supervisor.
-        self.service = None;
-        // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do; and before
-        // the filter, which may ask about every open while nobody answers yet.
+        // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do.
         let proc = self.view.as_ref().map(|_| open_directory(Path::new("/proc"))).transpose()?;
-        self.perform_all(own);
-        self.tell_ready(&streams, proc.as_ref());
-        let error = command.become_program(&streams, self.mask);
-        self.tell(&FromStage::ExecFailed { errno: error.raw_os_error().unwrap_or(libc::EINVAL) });
-        crate::sys::clone::exit_now(127)
-    }
-
-    fn tell_ready(&self, streams: &Streams, proc: Option<&OwnedFd>) {
-        let store = self.view.as_ref().map(View::store);
-        let terminal = streams.controller();
-        let [name_servers, notices] = self.gate.counts();
-        let message = FromStage::Ready {
-            listener: self.listener.is_some(),
-            proc: proc.is_some(),
-            store: store.is_some(),
-            terminal: terminal.is_some(),
-            name_servers,
-            notices,
-        };
-        let all = [self.listener.as_ref().map(AsFd::as_fd), proc.map(AsFd::as_fd), store, terminal];
-        let descriptors: Vec<BorrowedFd<'_>> = all.into_iter().flatten().chain(self.gate.descriptors()).collect();
-        if self.channel.send(&message.encode(), &descriptors).is_err() {
-            crate::sys::clone::exit_now(1);
-        }
+        let last = LastSteps { stage: self, own, command, streams, proc };
+        // In tier `landlock` init has to end the others when the supervisor ends, so it must not wait for what may itself wait for
+        // the supervisor; in the other it is ended, and everything with it.
+        let memory = if self.plan.tier == Tier::Namespaces { Memory::Shared } else { Memory::Own };
+        // Dropping `last` here matters: copies of the command's streams would keep its pipes open.
+        Ok((spawn(&last, LastSteps::become_command, memory)?, children))
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), Failure> {
         match operation {
             Operation::DieWithSupervisor => self.die_with_supervisor()?,
             Operation::Subreaper => rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?,
-            Operation::MapIdentity { uid, gid } => privileges::map_identity(*uid, *gid)?,
-            Operation::LoopbackUp => crate::sys::loopback::up()?,
+            Operation::MapIdentity { uid, gid } => match self.ahead {
+                Some(ahead) => ahead.identity()?,
+                None => privileges::map_identity(*uid, *gid)?,
+            },
+            Operation::LoopbackUp => match self.ahead {
+                Some(ahead) => ahead.loopback()?,
+                None => crate::sys::loopback::up()?,
+            },
             Operation::GateRoutes { routes } => self.gate = gate::set_up(routes)?,
             Operation::HostName { name } => rustix::system::sethostname(name.as_bytes())?,
             Operation::MountRoot { size, inodes } => self.view = Some(View::new(*size, *inodes)?),
             Operation::Limit { resource, value, mechanism } => limit(*resource, *value, *mechanism)?,
             Operation::CloseDescriptors => self.close_descriptors()?,
-            Operation::DropCapabilities => privileges::drop_capabilities()?,
-            Operation::NoNewPrivileges => rustix::thread::set_no_new_privs(true)?,
-            Operation::Landlock { ruleset } => crate::sys::landlock::restrict(ruleset)?,
-            Operation::SystemCalls { filter } => {
-                let architecture = Architecture::native().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?;
-                let program = crate::seccomp::program(architecture, filter);
-                self.listener = crate::sys::seccomp::install(&program, filter.notify)?;
+            Operation::DropCapabilities => {
+                self.ahead.map_or(Ok(()), Ahead::bounding_set)?;
+                privileges::drop_capabilities(self.ahead.is_some())?;
             }
+            Operation::NoNewPrivileges => rustix::thread::set_no_new_privs(true)?,
             // Without a view, the private home is a directory of the host.
-            Operation::File { target, content, mode } if self.plan.tier == stockade_spec::Tier::Landlock => {
+            Operation::File { target, content, mode } if self.plan.tier == Tier::Landlock => {
                 view::write_file(rustix::fs::CWD, target, content, *mode)?;
             }
             view_operation => self.perform_on_view(view_operation)?,
@@ -259,7 +249,7 @@ impl<'p> Stage<'p> {
     }
 
     fn die_with_supervisor(&self) -> io::Result<()> {
-        if self.plan.tier == stockade_spec::Tier::Namespaces {
+        if self.plan.tier == Tier::Namespaces {
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         }
         // In tier `landlock`, init has to end the others first, which it does when the channel closes. In both, the

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use rustix::process::Pid;
 use stockade_spec::facts::CgroupFacts;
 use stockade_spec::plan::gate::GateRules;
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
@@ -13,6 +14,7 @@ use stockade_spec::plan::{Operation, Plan, Resource, Side};
 use super::bounds::Bounds;
 use super::error::LaunchError;
 use super::gate::GateParts;
+use super::namespaces::Namespaces;
 use super::patience::Patience;
 use super::running::{Running, RunningParts};
 use super::service::SocketService;
@@ -23,11 +25,13 @@ use crate::observe::undelivered::Undelivered;
 use crate::observe::{Context, Observer};
 use crate::relay::{HostStdio, InnerStdio, Relay};
 use crate::stage::Stage;
+use crate::stage::ahead::Ahead;
 use crate::stage::channel::{Channel, Received};
 use crate::stage::message::{FromStage, ToInit};
 use crate::sys::clone::{ALL_NAMESPACES, Cloned, clone, is_single_threaded};
+use crate::sys::maker::Maker;
 use crate::sys::notify::Listener;
-use crate::sys::signals::Signals;
+use crate::sys::signals::{Mask, Signals};
 
 /// What a launch needs besides the plan.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Launch<'a, 'h> {
     pub stdio: HostStdio,
     /// Collects what is refused.
     pub denials: DenialLog<'a>,
+    /// Namespaces that were begun before.
+    pub namespaces: Namespaces,
 }
 
 /// Launches a plan: when this returns, every step was carried out and the command is being executed.
@@ -47,32 +53,55 @@ pub struct Launch<'a, 'h> {
 /// # Errors
 /// See [`LaunchError`]; nothing is left behind then.
 pub fn launch<'a>(launch: Launch<'a, '_>) -> Result<Running<'a>, LaunchError> {
-    if !is_single_threaded().map_err(LaunchError::Threads)? {
-        return Err(LaunchError::Threaded);
+    Launching::begin(launch)?.proceed()
+}
+
+/// A launch that goes on by itself as far as to the command, which waits for the word. Dropping it ends it.
+#[derive(Debug)]
+pub struct Launching<'a>(RunningParts<'a>);
+
+impl<'a> Launching<'a> {
+    /// Begins a launch.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]; nothing is left behind then.
+    pub fn begin(launch: Launch<'a, '_>) -> Result<Self, LaunchError> {
+        if !is_single_threaded().map_err(LaunchError::Threads)? {
+            return Err(LaunchError::Threaded);
+        }
+        let Launch { plan, cgroups, stdio, denials, namespaces } = launch;
+        let started = Instant::now();
+        let mut bounds = Bounds::prepare(plan, cgroups, started)?;
+        fault::steps(plan, |operation| matches!(operation, Operation::Limit { .. }))?;
+        fault::place();
+        let output = limit_of(plan, Resource::Output);
+        let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
+        let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
+        fault::place();
+        fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
+        let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds, namespaces)?;
+        fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
+        fault::place();
+        bounds.enclose(plan, cgroups, sandbox.pid)?;
+        let private = PrivateDirectories::default();
+        Ok(Self(RunningParts { plan, bounds, private, relay, signals, channel, service, sandbox, denials, started }))
     }
-    let Launch { plan, cgroups, stdio, denials } = launch;
-    let started = Instant::now();
-    fault::steps(plan, |operation| matches!(operation, Operation::SweepProtected { .. }))?;
-    let mut bounds = Bounds::prepare(plan, cgroups, started)?;
-    fault::steps(plan, |operation| matches!(operation, Operation::Limit { .. }))?;
-    fault::place();
-    let output = limit_of(plan, Resource::Output);
-    let (relay, inner) = Relay::new(stdio, plan.command.terminal, output)?;
-    let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
-    fault::place();
-    fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
-    let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds)?;
-    fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
-    fault::place();
-    bounds.enclose(plan, cgroups, sandbox.pid)?;
-    // The stage, which waits meanwhile, removes them should this process be killed from here on.
-    let private = PrivateDirectories::make(plan)?;
-    fault::steps(plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
-    fault::place();
-    proceed(&channel)?;
-    fault::place();
-    let parts = RunningParts { plan, bounds, private, relay, signals, channel, service, sandbox, denials, started };
-    wait_until_ready(parts)
+
+    /// Lets the command begin, and returns when it is being executed.
+    ///
+    /// # Errors
+    /// See [`LaunchError`]; nothing is left behind then.
+    pub fn proceed(self) -> Result<Running<'a>, LaunchError> {
+        let Self(mut parts) = self;
+        fault::steps(parts.plan, |operation| matches!(operation, Operation::SweepProtected { .. }))?;
+        // The stage, which waits meanwhile, removes them should this process be killed from here on.
+        parts.private = PrivateDirectories::make(parts.plan)?;
+        fault::steps(parts.plan, |operation| matches!(operation, Operation::PrivateDirectory { .. }))?;
+        fault::place();
+        proceed(&parts.channel)?;
+        fault::place();
+        wait_until_ready(parts)
+    }
 }
 
 /// The value of a bound that the plan sets.
@@ -87,7 +116,7 @@ pub(super) fn limit_of(plan: &Plan, wanted: Resource) -> Option<u64> {
 #[derive(Debug)]
 pub(super) struct Sandbox {
     pub(super) pidfd: OwnedFd,
-    pub(super) pid: rustix::process::Pid,
+    pub(super) pid: Pid,
     pub(super) reaped: bool,
 }
 
@@ -116,22 +145,57 @@ fn start_stage(
     inner: InnerStdio,
     signals: &Signals,
     bounds: &Bounds,
+    namespaces: Namespaces,
 ) -> Result<(Sandbox, Channel, Option<SocketService>), LaunchError> {
     let (ours, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
     let service = plan.gate_routes().map(|_| SocketService::pair()).transpose().map_err(LaunchError::Channel)?;
     let (service, served) = service.unzip();
-    let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
-    let namespaces = if namespaced { ALL_NAMESPACES } else { 0 };
     let entrances = bounds.entrances()?;
-    match clone(namespaces, bounds.cgroup_directory()) {
-        Ok(Cloned::Child) => {
-            // As long as the stage holds this end too, it cannot see that the supervisor's is gone.
-            drop((ours, service));
-            Stage::new(plan, theirs, inner, signals.previous(), entrances, served).run()
+    let mask = signals.previous();
+    let parts = StageParts { plan, ours, service, theirs, inner, mask, entrances, served, ahead: None };
+    let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
+    let error = if namespaced { LaunchError::Namespaces } else { LaunchError::Process };
+    let (parts, pid, pidfd) = match namespaces.take_for(plan).map_err(error)? {
+        Some(maker) => parts.start_by(&maker, bounds),
+        None => parts.start(if namespaced { ALL_NAMESPACES } else { 0 }, bounds),
+    }
+    .map_err(error)?;
+    Ok((Sandbox { pidfd, pid, reaped: false }, parts.ours, parts.service))
+}
+
+/// What the stage begins with, and the supervisor's ends of it: both processes have all of it at first.
+struct StageParts<'a> {
+    plan: &'a Plan,
+    ours: Channel,
+    service: Option<SocketService>,
+    theirs: Channel,
+    inner: InnerStdio,
+    mask: Mask,
+    entrances: Vec<OwnedFd>,
+    served: Option<Channel>,
+    ahead: Option<Ahead>,
+}
+
+impl StageParts<'_> {
+    /// Makes the stage's process with new namespaces.
+    fn start(self, namespaces: i32, bounds: &Bounds) -> io::Result<(Self, Pid, OwnedFd)> {
+        match clone(namespaces, bounds.cgroup_directory())? {
+            Cloned::Child => self.become_stage(),
+            Cloned::Parent { pid, pidfd } => Ok((self, pid, pidfd)),
         }
-        Ok(Cloned::Parent { pid, pidfd }) => Ok((Sandbox { pidfd, pid, reaped: false }, ours, service)),
-        Err(source) if namespaced => Err(LaunchError::Namespaces(source)),
-        Err(source) => Err(LaunchError::Process(source)),
+    }
+
+    /// Makes it in namespaces that are there already.
+    fn start_by(mut self, maker: &Maker, bounds: &Bounds) -> io::Result<(Self, Pid, OwnedFd)> {
+        self.ahead = Some(Ahead::new(maker.made()?));
+        maker.copy(self, Self::become_stage, bounds.cgroup_directory())
+    }
+
+    fn become_stage(self) -> ! {
+        let Self { plan, ours, service, theirs, inner, mask, entrances, served, ahead } = self;
+        // As long as the stage holds this end too, it cannot see that the supervisor's is gone.
+        drop((ours, service));
+        Stage::new(plan, theirs, inner, mask, entrances, served, ahead).run()
     }
 }
 
@@ -220,7 +284,7 @@ fn make_running(
 }
 
 /// What the observer has to know.
-fn context(plan: &Plan, init: rustix::process::Pid) -> Context {
+fn context(plan: &Plan, init: Pid) -> Context {
     Context {
         workspace: plan.workspace.clone(),
         home: plan.home.clone(),

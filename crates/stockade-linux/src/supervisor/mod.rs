@@ -4,6 +4,7 @@ mod bounds;
 mod error;
 mod gate;
 mod launch;
+mod namespaces;
 mod patience;
 mod running;
 mod service;
@@ -11,6 +12,7 @@ mod terminal;
 
 pub use error::{LaunchError, RunError};
 pub use gate::GateParts;
-pub use launch::{Launch, launch};
+pub use launch::{Launch, Launching, launch};
+pub use namespaces::Namespaces;
 pub use running::{Finished, Running, Watch};
 pub use service::{ServiceError, SocketService};

@@ -36,7 +36,7 @@ impl Patience {
         Ok(Self { ending: Signals::block(&ending).map_err(LaunchError::Signals)?, until: Instant::now() + LONGEST })
     }
 
-    /// Waits until the channel may have something.
+    /// Waits until the channel may have something; what it has comes before a signal.
     ///
     /// # Errors
     /// [`LaunchError::Interrupted`], [`LaunchError::TooSlow`], and when waiting fails.
@@ -53,6 +53,10 @@ impl Patience {
         match poll(&mut set, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(LaunchError::Channel(io::Error::from(error))),
+        }
+        // The command may be running, and have been seen to, before this process gets to hear of it: the signal is its then.
+        if !set[0].revents().is_empty() {
+            return Ok(());
         }
         match self.ending.next().map_err(LaunchError::Signals)? {
             Some(signal) => Err(LaunchError::Interrupted(signal)),

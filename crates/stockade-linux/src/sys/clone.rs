@@ -12,6 +12,8 @@ use std::{io, ptr};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
+use super::stack::Stack;
+
 /// Which of the two processes this is.
 #[derive(Debug)]
 pub(crate) enum Cloned {
@@ -58,7 +60,8 @@ pub(crate) fn is_single_threaded() -> io::Result<bool> {
     Ok(rustix::fs::stat("/proc/self/task")?.st_nlink == 3)
 }
 
-/// Copies the calling process into the given new namespaces, and into a version 2 control group if one is given.
+/// Copies the calling process with the given flags of `clone(2)` (new namespaces, `CLONE_PARENT`), and into a version 2 control
+/// group if one is given.
 ///
 /// Filters cannot look at the arguments of `clone3`, which lie in memory, so sandboxes and containers refuse that call with
 /// `ENOSYS`, some older ones with `EPERM`. Then `clone(2)` is tried, after which the new process is put into its group
@@ -66,10 +69,10 @@ pub(crate) fn is_single_threaded() -> io::Result<bool> {
 ///
 /// # Errors
 /// `EPERM` or `ENOSPC` where namespaces are blocked, and those of `clone(2)` and of writing to `cgroup.procs`.
-pub(crate) fn clone(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
-    match clone3(namespaces, cgroup) {
+pub(crate) fn clone(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+    match clone3(flags, cgroup) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-            let cloned = clone_by_flags(namespaces)?;
+            let cloned = clone_by_flags(flags)?;
             if let (Cloned::Parent { pid, pidfd }, Some(cgroup)) = (&cloned, cgroup) {
                 put_into(cgroup, *pid).inspect_err(|_| end(pidfd.as_fd()))?;
             }
@@ -80,13 +83,15 @@ pub(crate) fn clone(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Resu
 }
 
 /// `clone3(2)`.
-fn clone3(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+fn clone3(flags: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     let mut pidfd: libc::c_int = -1;
+    // A sibling tells the common parent of its end as the calling process does, and must not say so itself.
+    let exit_signal = if flags & libc::CLONE_PARENT == 0 { libc::SIGCHLD } else { 0 };
     #[expect(clippy::cast_sign_loss, reason = "flags and descriptors are not negative")]
     let mut arguments = CloneArgs {
-        flags: (namespaces | libc::CLONE_PIDFD) as u64,
+        flags: (flags | libc::CLONE_PIDFD) as u64,
         pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal: exit_signal as u64,
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
@@ -105,9 +110,9 @@ fn clone3(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned>
 }
 
 /// `clone(2)`, whose flags a filter can look at.
-fn clone_by_flags(namespaces: i32) -> io::Result<Cloned> {
+fn clone_by_flags(flags: i32) -> io::Result<Cloned> {
     let mut pidfd: libc::c_int = -1;
-    let flags = libc::c_long::from(namespaces | libc::CLONE_PIDFD | libc::SIGCHLD);
+    let flags = libc::c_long::from(flags | libc::CLONE_PIDFD | libc::SIGCHLD);
     let (no_stack, unused) = (ptr::null_mut::<libc::c_void>(), 0_usize);
     // SAFETY: as with clone3: no CLONE_VM, and a null stack means a copy of this one. The kernel writes one `c_int` through
     // the third argument, which is the place of the pidfd on every architecture; the two after it, whose order differs
@@ -168,14 +173,42 @@ pub(crate) fn try_user_namespace() -> io::Result<()> {
     }
 }
 
-/// `fork(2)`: `None` in the child, the child's process id in the parent.
-pub(crate) fn fork() -> io::Result<Option<Pid>> {
-    // SAFETY: only called by the stage, which has one thread (it is itself a forked copy of a process that was checked
-    // to have one), so the child may use everything that the parent could.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        pid => Ok(Pid::from_raw(pid)),
+/// Who uses the memory of a process that [`spawn`] makes, until it executes a program or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// That process only: it has a copy, as after `fork(2)`.
+    Own,
+    /// This process as well, which waits meanwhile, as after `vfork(2)`: nothing but a fatal signal ends the wait. It saves a copy
+    /// of the page tables, and of every page that either would write to before the other's end.
+    Shared,
+}
+
+/// Makes a process that runs `run`, on a stack of its own.
+///
+/// # Errors
+/// Those of `mmap(2)` and `clone(2)`.
+pub(crate) fn spawn<T>(value: &T, run: fn(&T) -> !, memory: Memory) -> io::Result<Pid> {
+    struct Argument<'a, T> {
+        value: &'a T,
+        run: fn(&T) -> !,
     }
+    extern "C" fn enter<T>(argument: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the other process made it; this one has a copy, or the other one waits.
+        let Argument { value, run } = unsafe { &*argument.cast::<Argument<'_, T>>() };
+        run(value)
+    }
+    let stack = Stack::new()?;
+    let mut argument = Argument { value, run };
+    let flags = match memory {
+        Memory::Own => libc::SIGCHLD,
+        Memory::Shared => libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+    };
+    // SAFETY: both processes have memory of their own; or CLONE_VFORK has one of the two run at a time, so that they use memory as one thread does that calls `run`,
+    // which never returns, and has its own stack until then. It has `value` by a shared reference, so it cannot put into it what
+    // means nothing to this process (a descriptor). Stack and argument outlive the call, after which the process does not use
+    // this memory any more.
+    let pid = unsafe { libc::clone(enter::<T>, stack.end(), flags, (&raw mut argument).cast()) };
+    Pid::from_raw(pid).filter(|_| pid != -1).ok_or_else(io::Error::last_os_error)
 }
 
 /// Ends the process at once: no destructors, no exit handlers, which belong to the process that was copied.

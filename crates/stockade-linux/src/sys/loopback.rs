@@ -2,17 +2,14 @@
 //! Brings the loopback interface of the current network namespace up (`netdevice(7)`). The kernel then gives it
 //! 127.0.0.1/8 and ::1/128 by itself.
 
-use std::io;
-use std::os::fd::AsRawFd;
-
+use rustix::ioctl::{Opcode, Setter, ioctl};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-/// `SIOCSIFFLAGS` of `include/uapi/linux/sockios.h`; the constant of the `libc` crate has another type than its function takes
-/// where the C library is musl.
-const SET_FLAGS: libc::Ioctl = 0x8914;
+/// `SIOCSIFFLAGS` of `include/uapi/linux/sockios.h`.
+const SET_FLAGS: Opcode = 0x8914;
 
-/// Sets `IFF_UP` on `lo`.
-pub(crate) fn up() -> io::Result<()> {
+/// Sets `IFF_UP` on `lo`, by system calls alone.
+pub(crate) fn up() -> rustix::io::Result<()> {
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     // SAFETY: all-zero bytes are a valid ifreq.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -22,9 +19,6 @@ pub(crate) fn up() -> io::Result<()> {
     {
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
     }
-    // SAFETY: the call reads an ifreq, which `request` is.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), SET_FLAGS, &raw const request) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    // SAFETY: the request takes a pointer to an ifreq, which is what it gets, and writes nothing.
+    unsafe { ioctl(socket, Setter::<SET_FLAGS, _>::new(request)) }
 }

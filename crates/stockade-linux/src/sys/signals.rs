@@ -35,6 +35,21 @@ impl Mask {
         }
     }
 
+    /// Every signal, except those that the C library keeps for itself.
+    pub(crate) fn all() -> Self {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: sigfillset initialises the set.
+        unsafe {
+            libc::sigfillset(set.as_mut_ptr());
+            Self(set.assume_init())
+        }
+    }
+
+    /// The mask of the calling thread.
+    pub(crate) fn current() -> io::Result<Self> {
+        Self::of(&[]).change(libc::SIG_BLOCK)
+    }
+
     /// Makes this the mask of the calling thread and returns the previous one.
     pub(crate) fn install(self) -> io::Result<Self> {
         self.change(libc::SIG_SETMASK)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use stockade_linux::denials::DenialLog;
 use stockade_linux::relay::HostStdio;
-use stockade_linux::{GateParts, Launch, LaunchError, Running, SocketService, Watch, cgroups, launch};
+use stockade_linux::{GateParts, Launch, LaunchError, Namespaces, Running, SocketService, Watch, cgroups, launch};
 use stockade_spec::Tier;
 use stockade_spec::facts::CgroupFacts;
 use stockade_spec::plan::gate::GateRoutes;
@@ -152,7 +152,13 @@ pub(crate) fn start<'a>(plan: &'a Plan, cgroups: &'a CgroupFacts, stdout: OwnedF
     be_single();
     let stdin = File::open("/dev/null").unwrap().into();
     let stdio = HostStdio { stdin, stdout, stderr: stderr() };
-    launch(Launch { plan, cgroups, stdio, denials: DenialLog::new(Instant::now(), |_| {}) })
+    launch(Launch {
+        plan,
+        cgroups,
+        stdio,
+        denials: DenialLog::new(Instant::now(), |_| {}),
+        namespaces: Namespaces::default(),
+    })
 }
 
 fn stderr() -> OwnedFd {
