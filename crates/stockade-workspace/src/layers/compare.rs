@@ -1,0 +1,120 @@
+//! Whether a file of a layer differs from the host's.
+//!
+//! A program can set a file's times, so equal times say nothing: files of equal size are read. What both have as a hole is
+//! not read, so that a sparse file costs what it holds.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{SeekFrom, Statx};
+use rustix::io::{Errno, Result};
+
+use super::changes::Status;
+use super::entry::{Entry, Kind};
+use super::{reach, xattrs};
+use crate::directory::with_permission;
+
+/// Bytes of each file that are compared at a time.
+const CHUNK: usize = 128 << 10;
+
+/// An entry and where it was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) dir: BorrowedFd<'a>,
+    pub(super) name: &'a CStr,
+    pub(super) status: &'a Statx,
+}
+
+/// How an entry of the sandbox that is no directory differs from the host's, which is of the same kind; `None` when it does not.
+pub(super) fn compare(old: Place<'_>, new: Place<'_>) -> Result<Option<Status>> {
+    let entries = (Entry::of(old.status), Entry::of(new.status));
+    let status = match entries.1.kind {
+        Kind::File => return compare_files(old, new, &entries.0, &entries.1),
+        Kind::Symlink if !same_text(old, new)? => Some(Status::Modified),
+        Kind::Device if device(old.status) != device(new.status) => Some(Status::Modified),
+        _ => None,
+    };
+    Ok(status.or_else(|| (entries.0.mode != entries.1.mode).then_some(Status::Attributes)))
+}
+
+/// Whether mode or attributes of two open directories differ.
+pub(super) fn compare_directories(old: (BorrowedFd<'_>, u32), new: (BorrowedFd<'_>, u32)) -> Result<Option<Status>> {
+    let differ = old.1 != new.1 || xattrs::of(old.0)? != xattrs::of(new.0)?;
+    Ok(differ.then_some(Status::Attributes))
+}
+
+fn compare_files(old: Place<'_>, new: Place<'_>, before: &Entry, after: &Entry) -> Result<Option<Status>> {
+    if before.size != after.size {
+        return Ok(Some(Status::Modified));
+    }
+    if before.is_same_file(after) {
+        return Ok(None);
+    }
+    // What the host does not let its own user read cannot be called equal.
+    let old = match reach::open_plain_file(old.dir, old.name) {
+        Ok(file) => file,
+        Err(Errno::ACCESS | Errno::PERM | Errno::NOENT) => return Ok(Some(Status::Modified)),
+        Err(error) => return Err(error),
+    };
+    let Some(new) = reach::open_file(new.dir, new.name)? else { return Ok(Some(Status::Modified)) };
+    if !same_content(old.as_fd(), new.as_fd(), after.size)? {
+        return Ok(Some(Status::Modified));
+    }
+    let differ = before.mode != after.mode || xattrs::of(old.as_fd())? != xattrs::of(new.as_fd())?;
+    Ok(differ.then_some(Status::Attributes))
+}
+
+/// Whether two files of this size hold the same bytes.
+pub(super) fn same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, size: u64) -> Result<bool> {
+    let length = usize::try_from(size).unwrap_or(CHUNK).min(CHUNK);
+    let (mut left, mut right) = (vec![0; length], vec![0; length]);
+    let mut at = 0;
+    loop {
+        at = next_data(one, at, size)?.min(next_data(other, at, size)?);
+        if at >= size {
+            return Ok(true);
+        }
+        let (read, also) = (fill(one, &mut left, at)?, fill(other, &mut right, at)?);
+        if left[..read] != right[..also] {
+            return Ok(false);
+        }
+        // A file that has become shorter meanwhile ends here.
+        if read == 0 {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
+}
+
+/// Where the next byte lies that is not in a hole.
+fn next_data(file: BorrowedFd<'_>, at: u64, size: u64) -> Result<u64> {
+    match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(found) => Ok(found),
+        Err(Errno::NXIO) => Ok(size),
+        // The file system does not know of holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(at),
+        Err(error) => Err(error),
+    }
+}
+
+fn fill(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn same_text(old: Place<'_>, new: Place<'_>) -> Result<bool> {
+    let before = rustix::fs::readlinkat(old.dir, old.name, Vec::new())?;
+    Ok(before == with_permission(new.dir, || rustix::fs::readlinkat(new.dir, new.name, Vec::new()))?)
+}
+
+const fn device(status: &Statx) -> (u16, u32, u32) {
+    (status.stx_mode & 0o170_000, status.stx_rdev_major, status.stx_rdev_minor)
+}

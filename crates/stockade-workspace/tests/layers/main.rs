@@ -1,0 +1,3 @@
+//! What layers mean, compared with what overlayfs makes of them.
+
+mod by_hand;
