@@ -1,7 +1,7 @@
 //! What a sandbox changed, path by path.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Statx;
@@ -9,14 +9,15 @@ use rustix::io::Result;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{self, Place};
-use super::descent::Descent;
+use super::descent::{Descent, Group};
 use super::entry::Entry;
 use super::error::LayerError;
+use super::names::Names;
 use super::stack::Stack;
 use super::union::{Found, Union, is_directory};
 use super::{optional_path, reach};
 use crate::walk::to_path;
-use crate::{directory, os_text};
+use crate::{directory, listing, os_text};
 
 /// Most changes that are listed.
 const MAX_CHANGES: u64 = 10_000_000;
@@ -78,9 +79,13 @@ impl Change {
 /// # Errors
 /// When a directory cannot be read, or there is more than can be held.
 pub fn changes(stack: &Stack) -> std::result::Result<Vec<Change>, LayerError> {
-    let mut descent = Descent::new(stack)?;
+    let count = stack.layers().len();
+    let mut descent = Descent::new(stack.roots());
+    let root = descent.open_roots().map_err(|source| descent.failure("open", source))?;
+    enter(&mut descent, count, root, true)?;
     let (mut changes, mut path_bytes) = (Vec::new(), 0);
-    while let Some((difference, child)) = descent.next(look)? {
+    while let Some(seen) = descent.next(|group, shows_host, name| look(&Union::of(group, count, *shows_host), name))? {
+        let Some(Seen { difference, group, shows_host }) = seen else { continue };
         if let Some(Difference { status, old, new, layer }) = difference {
             let path = to_path(descent.path());
             path_bytes += descent.path().len() as u64;
@@ -88,15 +93,39 @@ pub fn changes(stack: &Stack) -> std::result::Result<Vec<Change>, LayerError> {
             check(changes.len() as u64, MAX_CHANGES, "entries")?;
             check(path_bytes, MAX_PATH_BYTES, "bytes of paths")?;
         }
-        if let Some(child) = child {
-            descent.enter(child)?;
-        }
+        enter(&mut descent, count, group, shows_host)?;
     }
     Ok(changes)
 }
 
+/// Enters a directory, to look at the names about which there may be something to say: all of the layers', and the host's
+/// where it is hidden. The rest of the workspace costs nothing.
+fn enter(
+    descent: &mut Descent<'_, bool>,
+    layers: usize,
+    group: Group,
+    shows_host: bool,
+) -> std::result::Result<(), LayerError> {
+    let (mut names, room) = (Names::default(), descent.room());
+    for (_, dir) in group.iter().filter(|(root, _)| *root < layers || !shows_host) {
+        let read = listing::each(dir.as_fd(), |name, _| names.add(name, room));
+        read.map_err(|source| descent.failure("read the directory", source))?;
+    }
+    names.sort();
+    descent.enter(group, shows_host, names);
+    Ok(())
+}
+
 fn check(count: u64, limit: u64, unit: &'static str) -> std::result::Result<(), LayerError> {
     if count > limit { Err(LayerError::TooMuch { limit, unit }) } else { Ok(()) }
+}
+
+/// What a name of a directory stands for.
+struct Seen {
+    difference: Option<Difference>,
+    /// The directories that it names, if there is something to see in them.
+    group: Group,
+    shows_host: bool,
 }
 
 /// How a name differs.
@@ -107,22 +136,24 @@ struct Difference {
     layer: Option<usize>,
 }
 
-/// How a name of a directory differs, and the directory that it names, if there is something to see in it.
-fn look(union: &Union, name: &CStr) -> Result<(Option<Difference>, Option<Union>)> {
-    let Found { old, new, unchanged, layers, shows_host } = union.find(name)?;
+/// Looks at a name of a directory. Nothing is to be said about one that no layer mentions.
+fn look(union: &Union<'_>, name: &CStr) -> Result<Option<Seen>> {
+    let Found { old, new, unchanged, layers: mut group, shows_host } = union.find(name)?;
     if unchanged {
-        return Ok((None, None));
+        return Ok(None);
     }
-    let host = match (&union.host, &old) {
-        (Some(host), Some(status)) if is_directory(status) => open_host(host.as_fd(), name)?,
-        _ => None,
-    };
-    let child = Union { layers, host, shows_host };
+    if let (Some(host), Some(true)) = (union.host, old.as_ref().map(is_directory)) {
+        // One on a file system that the kernel makes up holds nothing of the workspace.
+        let child = reach::absent(directory::open_child(host, name))?;
+        group.extend(child.map(|child| (union.depth, child)));
+    }
     let status = match (&old, &new) {
         (None, None) => None,
         (None, Some(_)) => Some(Status::Added),
         (Some(_), None) => Some(Status::Deleted),
-        (Some(old), Some((place, new))) => compare(union, &child, name, old, (*place, new))?,
+        (Some(old), Some((place, new))) => {
+            compare(union, &Union::of(&group, union.depth, shows_host), name, old, (*place, new))?
+        }
     };
     let difference = status.map(|status| Difference {
         status,
@@ -130,13 +161,13 @@ fn look(union: &Union, name: &CStr) -> Result<(Option<Difference>, Option<Union>
         new: new.as_ref().map(|(_, new)| Entry::of(new)),
         layer: new.as_ref().map(|(place, _)| union.layers[*place].0),
     });
-    Ok((difference, (child.descriptors() > 0).then_some(child)))
+    Ok(Some(Seen { difference, group, shows_host }))
 }
 
-/// How what both have at a name differs.
+/// How what both have at a name differs. `child` is the directory that it names, if both are one.
 fn compare(
-    union: &Union,
-    child: &Union,
+    union: &Union<'_>,
+    child: &Union<'_>,
     name: &CStr,
     old: &Statx,
     (place, new): (usize, &Statx),
@@ -145,15 +176,10 @@ fn compare(
     if entries.0.kind != entries.1.kind {
         return Ok(Some(Status::TypeChanged));
     }
-    if let (Some(before), Some((_, after))) = (&child.host, child.layers.first()) {
-        return compare::compare_directories((before.as_fd(), entries.0.mode), (after.as_fd(), entries.1.mode));
+    if let (Some(before), Some((_, after))) = (child.host, child.layers.first()) {
+        return compare::compare_directories((before, entries.0.mode), (after.as_fd(), entries.1.mode));
     }
-    let Some(host) = &union.host else { return Ok(None) };
-    let old = Place { dir: host.as_fd(), name, status: old };
+    let Some(host) = union.host else { return Ok(None) };
+    let old = Place { dir: host, name, status: old };
     compare::compare(old, Place { dir: union.layers[place].1.as_fd(), name, status: new })
-}
-
-/// Opens a directory of the host. One on a file system that the kernel makes up holds nothing of the workspace.
-fn open_host(host: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
-    reach::absent(directory::open_child(host, name))
 }

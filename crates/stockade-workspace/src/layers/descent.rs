@@ -1,17 +1,15 @@
-//! The way through the union: directories one in another, however deep, with few descriptors and bounded memory.
-//!
-//! Only what layers mention is entered, and what the host has where a layer hides it; the rest of the workspace costs nothing.
+//! The way through several trees at once: directories one in another, however deep, with few descriptors and bounded memory.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 
 use super::error::LayerError;
+use super::names::Names;
 use super::reach;
-use super::stack::{Stack, failure};
-use super::union::Union;
-use crate::{directory, listing};
+use super::stack::failure;
+use crate::directory;
 
 /// Most bytes of names that wait, over all directories that are open.
 const MAX_WAITING: usize = 256 << 20;
@@ -19,35 +17,34 @@ const MAX_WAITING: usize = 256 << 20;
 /// Directories held open at once; the shell's usual limit is 1024 for everything.
 const MAX_OPEN: usize = 256;
 
-/// What an entry costs besides its name.
-const PLACE: usize = size_of::<u32>();
-
-/// Names of one directory, in the order of bytes.
-#[derive(Debug, Default)]
-struct Names {
-    bytes: Vec<u8>,
-    starts: Vec<u32>,
-    next: usize,
+/// A tree of those that are walked together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Root<'r> {
+    pub(super) dir: BorrowedFd<'r>,
+    /// Whether it is a layer, of which also what is closed to its owner is read.
+    pub(super) is_layer: bool,
 }
 
-/// A directory with names that wait.
+/// Directories at one path of several trees, each with its tree's number.
+pub(super) type Group = Vec<(usize, OwnedFd)>;
+
+/// A directory with names that wait, and what its visitor keeps with it.
 #[derive(Debug)]
-struct Frame {
+struct Frame<T> {
     /// `None` while it is closed to save descriptors.
-    union: Option<Union>,
-    /// What to open it from again: layers, whether the host has it, whether that shows.
-    layers: Vec<usize>,
-    host: bool,
-    shows_host: bool,
+    group: Option<Group>,
+    /// The trees that have it.
+    roots: Vec<usize>,
+    kept: T,
     names: Names,
     path_length: usize,
 }
 
-/// A way through the union, depth first, in order.
+/// A way through trees, depth first, in order.
 #[derive(Debug)]
-pub(super) struct Descent<'s> {
-    stack: &'s Stack,
-    frames: Vec<Frame>,
+pub(super) struct Descent<'r, T> {
+    roots: Vec<Root<'r>>,
+    frames: Vec<Frame<T>>,
     /// The first frames, which are closed.
     closed: usize,
     path: Vec<u8>,
@@ -55,12 +52,16 @@ pub(super) struct Descent<'s> {
     open: usize,
 }
 
-impl<'s> Descent<'s> {
-    /// Begins at the root.
-    pub(super) fn new(stack: &'s Stack) -> std::result::Result<Self, LayerError> {
-        let mut descent = Self { stack, frames: Vec::new(), closed: 0, path: Vec::new(), waiting: 0, open: 0 };
-        descent.enter(root(stack).map_err(|source| failure("open", b"", source))?)?;
-        Ok(descent)
+impl<'r, T> Descent<'r, T> {
+    /// At the roots, with nothing to visit yet.
+    pub(super) const fn new(roots: Vec<Root<'r>>) -> Self {
+        Self { roots, frames: Vec::new(), closed: 0, path: Vec::new(), waiting: 0, open: 0 }
+    }
+
+    /// Directories of all roots.
+    pub(super) fn open_roots(&self) -> Result<Group> {
+        let open = |root: &Root<'_>| directory::open_below(root.dir, b"");
+        self.roots.iter().enumerate().map(|(at, root)| Ok((at, open(root)?))).collect()
     }
 
     /// Path of what [`Self::next`] gave.
@@ -68,69 +69,68 @@ impl<'s> Descent<'s> {
         &self.path
     }
 
-    /// Goes on to the next name. Gives what `look` makes of it in its directory, which is open only meanwhile.
-    pub(super) fn next<T>(
-        &mut self,
-        look: impl FnOnce(&Union, &CStr) -> Result<T>,
-    ) -> std::result::Result<Option<T>, LayerError> {
-        if !self.frames.is_empty() {
-            self.reopen()?;
+    /// Bytes of names that there is room for.
+    pub(super) const fn room(&self) -> usize {
+        MAX_WAITING - self.waiting
+    }
+
+    /// An error at [`Self::path`].
+    pub(super) fn failure(&self, operation: &'static str, source: Errno) -> LayerError {
+        match source {
+            Errno::OVERFLOW => LayerError::TooMuch { limit: MAX_WAITING as u64, unit: "bytes of names at once" },
+            source => failure(operation, &self.path, source),
         }
+    }
+
+    /// Goes on to the next name. Gives what `look` makes of it in its directories, which are open only meanwhile.
+    pub(super) fn next<R>(
+        &mut self,
+        look: impl FnOnce(&Group, &T, &CStr) -> Result<R>,
+    ) -> std::result::Result<Option<R>, LayerError> {
+        self.reopen()?;
         let Some(frame) = self.frames.last_mut() else { return Ok(None) };
+        let (Some(group), Some(name)) = (&frame.group, frame.names.take()) else { return Ok(None) };
         self.path.truncate(frame.path_length);
-        let name = frame.names.take();
         if !self.path.is_empty() {
             self.path.push(b'/');
         }
         self.path.extend_from_slice(name.to_bytes());
-        let Some(union) = &frame.union else { return Ok(None) };
-        let result = look(union, name).map_err(|source| failure("look at", &self.path, source))?;
+        let result = look(group, &frame.kept, name);
         // A directory with nothing left waiting is let go before its last child, so that a deep chain costs nothing.
         if frame.names.is_done() {
             self.pop();
         }
-        Ok(Some(result))
+        result.map(Some).map_err(|source| self.failure("look at", source))
     }
 
-    /// Enters the directory at [`Self::path`].
-    pub(super) fn enter(&mut self, union: Union) -> std::result::Result<(), LayerError> {
-        let names = Names::of(&union, MAX_WAITING - self.waiting).map_err(|source| match source {
-            Errno::OVERFLOW => LayerError::TooMuch { limit: MAX_WAITING as u64, unit: "bytes of names at once" },
-            source => failure("read the directory", &self.path, source),
-        })?;
+    /// Enters the directories at [`Self::path`], to visit these names in them.
+    pub(super) fn enter(&mut self, group: Group, kept: T, names: Names) {
         if names.is_done() {
-            return Ok(());
+            return;
         }
         self.waiting += names.cost();
-        self.open += union.descriptors();
-        self.frames.push(Frame {
-            layers: union.layers.iter().map(|(layer, _)| *layer).collect(),
-            host: union.host.is_some(),
-            shows_host: union.shows_host,
-            union: Some(union),
-            names,
-            path_length: self.path.len(),
-        });
+        self.open += group.len();
+        let roots = group.iter().map(|(root, _)| *root).collect();
+        self.frames.push(Frame { group: Some(group), roots, kept, names, path_length: self.path.len() });
         while self.open > MAX_OPEN && self.closed + 1 < self.frames.len() {
-            let union = self.frames[self.closed].union.take();
-            self.open -= union.map_or(0, |union| union.descriptors());
+            let group = self.frames[self.closed].group.take();
+            self.open -= group.map_or(0, |group| group.len());
             self.closed += 1;
         }
-        Ok(())
     }
 
     fn pop(&mut self) {
         if let Some(frame) = self.frames.pop() {
             self.waiting -= frame.names.cost();
-            self.open -= frame.union.map_or(0, |union| union.descriptors());
+            self.open -= frame.group.map_or(0, |group| group.len());
             self.closed = self.closed.min(self.frames.len());
         }
     }
 
     /// Opens the deepest directories again when all that are left were closed: as many as may be open at once, so that the
-    /// way down from the root is gone once for all of them.
+    /// way down from the roots is gone once for all of them.
     fn reopen(&mut self) -> std::result::Result<(), LayerError> {
-        if self.closed < self.frames.len() {
+        if self.frames.is_empty() || self.closed < self.frames.len() {
             return Ok(());
         }
         self.closed = self.first_to_open();
@@ -138,13 +138,19 @@ impl<'s> Descent<'s> {
             let (above, rest) = self.frames.split_at_mut(at);
             let Some(frame) = rest.first_mut() else { break };
             let path = &self.path[..frame.path_length];
-            let union = match above.last().and_then(|frame| Some((frame.union.as_ref()?, frame.path_length))) {
-                Some((union, done)) => frame.open_below(union, &path[done..]),
-                None => root(self.stack).and_then(|root| frame.open_below(&root, path)),
+            let group = match above.last().and_then(|frame| Some((frame.group.as_ref()?, frame.path_length))) {
+                Some((group, done)) => {
+                    let open = group.iter().map(|(root, dir)| (*root, dir.as_fd()));
+                    frame.open_below(open, &self.roots, &path[done..])
+                }
+                None => {
+                    let open = self.roots.iter().enumerate().map(|(at, root)| (at, root.dir));
+                    frame.open_below(open, &self.roots, path)
+                }
             };
-            let union = union.map_err(|source| failure("open", path, source))?;
-            self.open += union.descriptors();
-            frame.union = Some(union);
+            let group = group.map_err(|source| failure("open", path, source))?;
+            self.open += group.len();
+            frame.group = Some(group);
         }
         Ok(())
     }
@@ -152,10 +158,9 @@ impl<'s> Descent<'s> {
     /// The first of the deepest frames that may all be open at once.
     fn first_to_open(&self) -> usize {
         let mut room = MAX_OPEN;
-        let fits = |frame: &&Frame| {
-            let needed = frame.layers.len() + usize::from(frame.host);
-            let fits = room >= needed;
-            room = room.saturating_sub(needed);
+        let fits = |frame: &&Frame<T>| {
+            let fits = room >= frame.roots.len();
+            room = room.saturating_sub(frame.roots.len());
             fits
         };
         let count = self.frames.iter().rev().take_while(fits).count();
@@ -163,68 +168,23 @@ impl<'s> Descent<'s> {
     }
 }
 
-impl Frame {
-    /// Opens its directory again, by its path below one that is open. What is gone by now is not there.
-    fn open_below(&self, above: &Union, path: &[u8]) -> Result<Union> {
-        let mut union = Union { layers: Vec::new(), host: None, shows_host: self.shows_host };
-        for (layer, dir) in above.layers.iter().filter(|(layer, _)| self.layers.contains(layer)) {
-            if let Some(dir) = reach::open_below(dir.as_fd(), path)? {
-                union.layers.push((*layer, dir));
-            }
+impl<T> Frame<T> {
+    /// Opens its directories again, by their path below some that are open. What is gone by now is not there.
+    fn open_below<'a>(
+        &self,
+        above: impl Iterator<Item = (usize, BorrowedFd<'a>)>,
+        roots: &[Root<'_>],
+        path: &[u8],
+    ) -> Result<Group> {
+        let mut group = Group::new();
+        for (root, dir) in above.filter(|(root, _)| self.roots.contains(root)) {
+            let found = if roots[root].is_layer {
+                reach::open_below(dir, path)?
+            } else {
+                reach::absent(directory::open_below(dir, path))?
+            };
+            group.extend(found.map(|found| (root, found)));
         }
-        if let Some(host) = above.host.as_ref().filter(|_| self.host) {
-            union.host = reach::absent(directory::open_below(host.as_fd(), path))?;
-        }
-        Ok(union)
+        Ok(group)
     }
-}
-
-/// The root, where all layers and the host's workspace are merged: overlayfs heeds no mark there.
-fn root(stack: &Stack) -> Result<Union> {
-    let open = |dir: BorrowedFd<'_>| directory::open_below(dir, b"");
-    let layers = stack.layers().iter().enumerate().map(|(at, layer)| Ok((at, open(layer.as_fd())?)));
-    Ok(Union { layers: layers.collect::<Result<_>>()?, host: Some(open(stack.workspace())?), shows_host: true })
-}
-
-impl Names {
-    /// The names about which there may be something to say: all of the layers', and the host's where it is hidden.
-    fn of(union: &Union, limit: usize) -> Result<Self> {
-        let mut names = Self::default();
-        let layers = union.layers.iter().map(|(_, dir)| dir);
-        for dir in layers.chain(union.host.as_ref().filter(|_| !union.shows_host)) {
-            names.read(dir.as_fd(), limit)?;
-        }
-        let Self { bytes, starts, .. } = &mut names;
-        starts.sort_unstable_by(|one, other| name_at(bytes, *one).cmp(name_at(bytes, *other)));
-        starts.dedup_by(|one, other| name_at(bytes, *one) == name_at(bytes, *other));
-        Ok(names)
-    }
-
-    fn read(&mut self, dir: BorrowedFd<'_>, limit: usize) -> Result<()> {
-        listing::each(dir, |name, _| {
-            let start = u32::try_from(self.bytes.len()).map_err(|_| Errno::OVERFLOW)?;
-            self.starts.push(start);
-            self.bytes.extend_from_slice(name.to_bytes_with_nul());
-            if self.cost() > limit { Err(Errno::OVERFLOW) } else { Ok(()) }
-        })
-    }
-
-    fn cost(&self) -> usize {
-        self.bytes.len() + self.starts.len() * PLACE
-    }
-
-    fn is_done(&self) -> bool {
-        self.next >= self.starts.len()
-    }
-
-    fn take(&mut self) -> &CStr {
-        let start = self.starts[self.next];
-        self.next += 1;
-        name_at(&self.bytes, start)
-    }
-}
-
-/// The name that begins there.
-fn name_at(bytes: &[u8], start: u32) -> &CStr {
-    CStr::from_bytes_until_nul(&bytes[start as usize..]).unwrap_or_default()
 }

@@ -13,6 +13,7 @@ mod compare;
 mod descent;
 mod entry;
 mod error;
+mod names;
 mod optional_path;
 mod reach;
 mod stack;

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::changes::Change;
+use super::descent::Root;
 use super::error::LayerError;
 use super::reach;
 use crate::directory;
@@ -92,6 +93,12 @@ impl Stack {
     /// The layers, top first.
     pub(super) fn layers(&self) -> &[OwnedFd] {
         &self.layers
+    }
+
+    /// What is walked: the layers, top first, then the host's workspace.
+    pub(super) fn roots(&self) -> Vec<Root<'_>> {
+        let layers = self.layers.iter().map(|dir| Root { dir: dir.as_fd(), is_layer: true });
+        layers.chain([Root { dir: self.workspace(), is_layer: false }]).collect()
     }
 
     /// The host's workspace.

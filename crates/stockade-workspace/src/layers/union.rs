@@ -10,18 +10,21 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Statx};
 use rustix::io::Result;
 
+use super::descent::Group;
 use super::{reach, xattrs};
 use crate::directory;
 
 /// A directory of the union.
-#[derive(Debug)]
-pub(super) struct Union {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Union<'d> {
     /// The layers' directories that are merged, top first, each with its layer's place in the stack.
-    pub(super) layers: Vec<(usize, OwnedFd)>,
+    pub(super) layers: &'d [(usize, OwnedFd)],
     /// The directory that the host has at this path, hidden or not.
-    pub(super) host: Option<OwnedFd>,
+    pub(super) host: Option<BorrowedFd<'d>>,
     /// Whether the host's is merged with the layers', as nothing hides it.
     pub(super) shows_host: bool,
+    /// Layers of the whole stack, which is the number of the host's tree.
+    pub(super) depth: usize,
 }
 
 /// What a name stands for.
@@ -34,51 +37,59 @@ pub(super) struct Found {
     /// Whether the sandbox has whatever the host has, as no layer says anything about it.
     pub(super) unchanged: bool,
     /// For a directory: those of the layers that are merged, top first.
-    pub(super) layers: Vec<(usize, OwnedFd)>,
+    pub(super) layers: Group,
     /// For a directory: whether the host's is merged with them.
     pub(super) shows_host: bool,
 }
 
-impl Union {
+/// What the layers have at a name.
+#[derive(Debug, Default)]
+struct Search {
+    top: Option<(usize, Statx)>,
+    merged: Group,
+    /// Whether nothing below the layers shows.
+    ended: bool,
+}
+
+impl<'d> Union<'d> {
+    /// A directory in a stack of so many layers, where the host's tree comes last.
+    pub(super) fn of(group: &'d Group, depth: usize, shows_host: bool) -> Self {
+        let count = group.iter().take_while(|(root, _)| *root < depth).count();
+        Self { layers: &group[..count], host: group.get(count).map(|(_, dir)| dir.as_fd()), shows_host, depth }
+    }
+
     /// Looks a name up.
     pub(super) fn find(&self, name: &CStr) -> Result<Found> {
-        let old = match &self.host {
-            Some(host) => reach::absent(directory::status(host.as_fd(), name))?,
+        let old = match self.host {
+            Some(host) => reach::absent(directory::status(host, name))?,
             None => None,
         };
-        let (new, layers, ended) = self.search(name)?;
+        let Search { top: new, merged: layers, ended } = self.search(name)?;
         let shows_host = self.shows_host && !ended;
         let unchanged = shows_host && new.is_none();
         let shows_host = shows_host && old.as_ref().is_some_and(is_directory);
         Ok(Found { old, new, unchanged, layers, shows_host })
     }
 
-    /// Looks a name up in the layers: what is on top, the directories that are merged, and whether the search ended in them.
-    #[expect(clippy::type_complexity, reason = "three results that are taken apart at once")]
-    fn search(&self, name: &CStr) -> Result<(Option<(usize, Statx)>, Vec<(usize, OwnedFd)>, bool)> {
-        let (mut top, mut merged) = (None, Vec::new());
+    fn search(&self, name: &CStr) -> Result<Search> {
+        let mut search = Search::default();
         for (place, (layer, dir)) in self.layers.iter().enumerate() {
             let Some(status) = reach::status(dir.as_fd(), name)? else { continue };
-            if is_whiteout(dir.as_fd(), name, &status)? {
-                return Ok((top, merged, true));
-            }
-            if !is_directory(&status) {
-                return Ok((top.or(Some((place, status))), merged, true));
+            let hides = is_whiteout(dir.as_fd(), name, &status)?;
+            if hides || !is_directory(&status) {
+                search.top = search.top.or((!hides).then_some((place, status)));
+                search.ended = true;
+                break;
             }
             let Some(child) = reach::open_directory(dir.as_fd(), name)? else { continue };
-            top = top.or(Some((place, status)));
-            let opaque = xattrs::is_opaque(child.as_fd())?;
-            merged.push((*layer, child));
-            if opaque {
-                return Ok((top, merged, true));
+            search.top = search.top.or(Some((place, status)));
+            search.ended = xattrs::is_opaque(child.as_fd())?;
+            search.merged.push((*layer, child));
+            if search.ended {
+                break;
             }
         }
-        Ok((top, merged, false))
-    }
-
-    /// Descriptors that it holds.
-    pub(super) fn descriptors(&self) -> usize {
-        self.layers.len() + usize::from(self.host.is_some())
+        Ok(search)
     }
 }
 
