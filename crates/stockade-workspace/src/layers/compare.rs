@@ -6,16 +6,14 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{SeekFrom, Statx};
+use rustix::fs::Statx;
 use rustix::io::{Errno, Result};
 
 use super::changes::Status;
+use super::content::same_content;
 use super::entry::{Entry, Kind};
 use super::{reach, xattrs};
 use crate::directory::with_permission;
-
-/// Bytes of each file that are compared at a time.
-const CHUNK: usize = 128 << 10;
 
 /// An entry and where it was found.
 #[derive(Clone, Copy, Debug)]
@@ -62,52 +60,6 @@ fn compare_files(old: Place<'_>, new: Place<'_>, before: &Entry, after: &Entry) 
     }
     let differ = before.mode != after.mode || xattrs::of(old.as_fd())? != xattrs::of(new.as_fd())?;
     Ok(differ.then_some(Status::Attributes))
-}
-
-/// Whether two files of this size hold the same bytes.
-pub(super) fn same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, size: u64) -> Result<bool> {
-    let length = usize::try_from(size).unwrap_or(CHUNK).min(CHUNK);
-    let (mut left, mut right) = (vec![0; length], vec![0; length]);
-    let mut at = 0;
-    loop {
-        at = next_data(one, at, size)?.min(next_data(other, at, size)?);
-        if at >= size {
-            return Ok(true);
-        }
-        let (read, also) = (fill(one, &mut left, at)?, fill(other, &mut right, at)?);
-        if left[..read] != right[..also] {
-            return Ok(false);
-        }
-        // A file that has become shorter meanwhile ends here.
-        if read == 0 {
-            return Ok(true);
-        }
-        at += read as u64;
-    }
-}
-
-/// Where the next byte lies that is not in a hole.
-fn next_data(file: BorrowedFd<'_>, at: u64, size: u64) -> Result<u64> {
-    match rustix::fs::seek(file, SeekFrom::Data(at)) {
-        Ok(found) => Ok(found),
-        Err(Errno::NXIO) => Ok(size),
-        // The file system does not know of holes.
-        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(at),
-        Err(error) => Err(error),
-    }
-}
-
-fn fill(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match rustix::io::pread(file, &mut buffer[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn same_text(old: Place<'_>, new: Place<'_>) -> Result<bool> {

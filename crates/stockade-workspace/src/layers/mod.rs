@@ -10,9 +10,12 @@
 
 mod changes;
 mod compare;
+mod content;
+mod copy;
 mod descent;
 mod entry;
 mod error;
+mod merge;
 mod names;
 mod optional_path;
 mod reach;
@@ -23,4 +26,5 @@ mod xattrs;
 pub use changes::{Change, Status, changes};
 pub use entry::{Entry, Kind};
 pub use error::LayerError;
+pub use merge::merge;
 pub use stack::Stack;

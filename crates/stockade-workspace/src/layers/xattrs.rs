@@ -7,12 +7,16 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use rustix::fs::XattrFlags;
 use rustix::io::{Errno, Result};
 
 use crate::directory::with_permission;
 
-/// Prefix of overlayfs's own.
+/// Prefix of overlayfs's own, and of what it hides there.
 const OVERLAY: &[u8] = b"user.overlay.";
+const ESCAPED: &[u8] = b"user.overlay.overlay.";
+
+const OPAQUE: &CStr = c"user.overlay.opaque";
 
 /// The kernel's bounds, `XATTR_LIST_MAX` and `XATTR_SIZE_MAX` of `limits.h`.
 const LIST_MAX: usize = 65_536;
@@ -38,7 +42,28 @@ pub(super) fn of(fd: BorrowedFd<'_>) -> Result<Attributes> {
 
 /// Whether the directory hides what lies below it in deeper layers.
 pub(super) fn is_opaque(dir: BorrowedFd<'_>) -> Result<bool> {
-    Ok(value(dir, c"user.overlay.opaque")?.as_deref() == Some(b"y"))
+    Ok(value(dir, OPAQUE)?.as_deref() == Some(b"y"))
+}
+
+/// Hides what lies below the directory in deeper layers.
+pub(super) fn set_opaque(dir: BorrowedFd<'_>) -> Result<()> {
+    rustix::fs::fsetxattr(dir, OPAQUE, b"y", XattrFlags::empty())
+}
+
+/// Copies what belongs to a file of a layer: the user's attributes, what overlayfs hides of them, and access control lists.
+pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let names = names(from)?;
+    let is_user = |name: &[u8]| name.starts_with(b"user.");
+    let is_kept = |name: &[u8]| !name.starts_with(OVERLAY) || name.starts_with(ESCAPED);
+    let is_list = |name: &[u8]| name.starts_with(b"system.posix_acl_");
+    // A list may take the permission away that setting the others needs.
+    let users = names.iter().filter(|name| is_user(name.as_bytes()) && is_kept(name.as_bytes()));
+    for name in users.chain(names.iter().filter(|name| is_list(name.as_bytes()))) {
+        if let Some(value) = value(from, name)? {
+            rustix::fs::fsetxattr(to, name, &value, XattrFlags::empty())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the file, which is empty, says that there is none.
