@@ -1,8 +1,8 @@
 //! Two adjacent layers as one, so that a chain of layers stays short.
 //!
 //! Over anything below, the new layer shows what the two showed. A whiteout stays, since what it hides may lie further down,
-//! but not in a directory below which nothing shows: there overlayfs would list it as a name without a file. A directory
-//! whose lower half was hidden by what lay between is opaque afterwards. Files are not copied: the new layer has further
+//! but not in a directory below which nothing shows: there overlayfs would list it as a name without a file. A directory below
+//! which something was hidden by the older layer is opaque afterwards. Files are not copied: the new layer has further
 //! names of them, and where a file has as many as it may have, a copy.
 
 use std::ffi::CStr;
@@ -61,12 +61,14 @@ fn fill(descent: &mut Descent<'_, bool>, Level { group, covered }: Level) -> std
 
 fn fill_directory(group: &Group, covered: bool, mut subdirectory: impl FnMut(&CStr) -> Result<()>) -> Result<()> {
     let (newer, older, into) = (member(group, NEWER), member(group, OLDER), member(group, INTO).ok_or(Errno::NOENT)?);
+    let mut has_whiteouts = false;
     let mut add = |from, name: &CStr| {
         let Some(status) = reach::status(from, name)? else { return Ok(()) };
         if is_directory(&status) {
             rustix::fs::mkdirat(into, name, Mode::RWXU)?;
             subdirectory(name)
         } else if is_whiteout(from, name, &status)? {
+            has_whiteouts |= !covered;
             if covered { Ok(()) } else { whiteout(into, name) }
         } else {
             link(from, name, &status, into)
@@ -80,6 +82,9 @@ fn fill_directory(group: &Group, covered: bool, mut subdirectory: impl FnMut(&CS
             let hidden = newer.map_or(Ok(None), |newer| reach::status(newer, name))?.is_some();
             if hidden { Ok(()) } else { add(older, name) }
         })?;
+    }
+    if has_whiteouts {
+        xattrs::set_may_hold_whiteouts(into)?;
     }
     // Everything in it has been made, so that its times stay what they are set to.
     newer.or(older).map_or(Ok(()), |source| copy::attributes(source, into))

@@ -50,6 +50,13 @@ pub(super) fn set_opaque(dir: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fsetxattr(dir, OPAQUE, b"y", XattrFlags::empty())
 }
 
+/// Says that the directory may hold whiteouts, though there may be nothing below that they hide: otherwise overlayfs lists them
+/// as names without files. It takes for that what it leaves itself in a directory that it copied up, also when that is empty
+/// (`ovl_path_check_origin_xattr` in `fs/overlayfs/util.c`).
+pub(super) fn set_may_hold_whiteouts(dir: BorrowedFd<'_>) -> Result<()> {
+    rustix::fs::fsetxattr(dir, c"user.overlay.origin", b"", XattrFlags::empty())
+}
+
 /// Copies what belongs to a file of a layer: the user's attributes, what overlayfs hides of them, and access control lists.
 pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let names = names(from)?;
