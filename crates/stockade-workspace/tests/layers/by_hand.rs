@@ -2,67 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, XattrFlags};
-use stockade_workspace::layers::{Stack, Status, changes};
-use tempfile::TempDir;
+use stockade_workspace::layers::{Status, changes};
+
+use crate::place::{Place, write};
 
 use Status::{Added, Attributes, Deleted, Modified, TypeChanged};
-
-struct Place {
-    base: TempDir,
-    layers: Vec<PathBuf>,
-}
-
-impl Place {
-    /// A workspace and that many layers over it, the top one first.
-    fn new(count: usize) -> Self {
-        let base = tempfile::tempdir().expect("a directory");
-        fs::create_dir(base.path().join("host")).expect("a workspace");
-        let layers: Vec<_> = (0..count).map(|at| base.path().join(at.to_string())).collect();
-        layers.iter().for_each(|layer| fs::create_dir(layer).expect("a layer"));
-        Self { base, layers }
-    }
-
-    fn host(&self, path: &str, text: &str) -> &Self {
-        write(&self.base.path().join("host").join(path), text);
-        self
-    }
-
-    fn layer(&self, layer: usize, path: &str, text: &str) -> &Self {
-        write(&self.layers[layer].join(path), text);
-        self
-    }
-
-    fn whiteout(&self, layer: usize, path: &str) -> &Self {
-        let path = self.layers[layer].join(path);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("parents");
-        rustix::fs::mknodat(CWD, &path, FileType::CharacterDevice, Mode::empty(), 0).expect("a whiteout");
-        self
-    }
-
-    fn mark(&self, layer: usize, path: &str, name: &str, value: &[u8]) -> &Self {
-        let path = self.layers[layer].join(path);
-        rustix::fs::setxattr(&path, name, value, XattrFlags::empty()).expect("an attribute");
-        self
-    }
-
-    fn stack(&self) -> Stack {
-        Stack::open(&self.layers, &self.base.path().join("host")).expect("a stack")
-    }
-
-    fn check(&self, expected: &[(Status, &str)]) {
-        let found = changes(&self.stack()).expect("changes");
-        let found: Vec<_> = found.iter().map(|change| (change.status, change.path.to_str().expect("text"))).collect();
-        assert_eq!(found, expected);
-    }
-}
-
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().expect("a parent")).expect("parents");
-    fs::write(path, text).expect("a file");
-}
 
 #[test]
 fn no_layers_and_empty_layers_change_nothing() {

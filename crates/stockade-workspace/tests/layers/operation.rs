@@ -43,6 +43,11 @@ fn path(root: &Path, names: &[u8]) -> PathBuf {
 }
 
 impl Operation {
+    /// Whether it makes what git does not know.
+    pub(crate) const fn is_beyond_git(&self) -> bool {
+        matches!(self, Self::Pipe(_))
+    }
+
     /// Does it, if it can be done: an operation that fails is one that a program tried.
     pub(crate) fn run(&self, root: &Path) -> io::Result<()> {
         let at = |names: &Names| path(root, names);
@@ -107,8 +112,12 @@ fn names() -> impl Strategy<Value = Names> {
     ]
 }
 
+/// A few lines, or none, with or without an end of the last one.
 fn text() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["", "x", "y", "one\n", "two\n", "one\ntwo\n"]).prop_map(str::to_owned)
+    let line = prop::sample::select(vec!["", "one", "two", "-- three", "+\r", "\\ four", "\u{85}\u{fc}"]);
+    let lines = prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"));
+    (prop_oneof![lines.clone(), lines, Just("x".to_owned())], any::<bool>())
+        .prop_map(|(text, end)| if end { text + "\n" } else { text })
 }
 
 fn attribute() -> impl Strategy<Value = String> {

@@ -4,61 +4,15 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
-use stockade_workspace::layers::{Change, Kind, Stack, Status, changes, merge};
-use tempfile::TempDir;
+use stockade_workspace::layers::{Change, Kind, Stack, Status, merge};
 
-use crate::inside::Job;
-use crate::operation::{Operation, operations};
-use crate::tree::{self, Tree, timeless};
-
-fn cases() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) }
-}
-
-/// A workspace with layers over it, written by overlayfs, and what it shows of them.
-struct Written {
-    base: TempDir,
-    job: Job,
-    seen: Tree,
-}
-
-fn write(host: &[Operation], layers: &[Vec<Operation>]) -> Written {
-    let base = tempfile::tempdir().expect("a directory");
-    let workspace = base.path().join("host");
-    fs::create_dir(&workspace).expect("a workspace");
-    for operation in host {
-        drop(operation.run(&workspace));
-    }
-    let paths: Vec<PathBuf> = (0..layers.len()).map(|at| base.path().join(at.to_string())).collect();
-    paths.iter().for_each(|path| fs::create_dir(path).expect("a layer"));
-    let writes = paths.iter().cloned().zip(layers.iter().cloned()).collect();
-    let mut job = Job { base: base.path().to_owned(), workspace, layers: Vec::new(), writes };
-    let seen = job.run();
-    job.writes.clear();
-    job.layers = paths.into_iter().rev().collect();
-    Written { base, job, seen }
-}
-
-impl Written {
-    fn changes(&self) -> (Stack, Vec<Change>) {
-        let stack = Stack::open(&self.job.layers, &self.job.workspace).expect("a stack");
-        let found = changes(&stack).expect("changes");
-        (stack, found)
-    }
-
-    /// A copy of the workspace.
-    fn copy(&self) -> PathBuf {
-        let copy = self.base.path().join("copy");
-        let done = Command::new("cp").arg("-a").arg(&self.job.workspace).arg(&copy).status().expect("cp");
-        assert!(done.success());
-        copy
-    }
-}
+use crate::operation::operations;
+use crate::tree::{self, timeless};
+use crate::written::{Written, cases, write};
 
 /// Makes the workspace what the sandbox sees, in the plainest way.
 fn apply(written: &Written, stack: &Stack, changes: &[Change], to: &Path) -> io::Result<()> {
@@ -126,7 +80,7 @@ fn check_each(written: &Written, changes: &[Change]) {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(100))]
 
     /// What is reported, applied to a copy of the workspace, gives the tree that overlayfs shows.
     #[test]
