@@ -3,6 +3,7 @@
 mod by_hand;
 mod diffs;
 mod forms;
+mod hostile;
 mod inside;
 mod operation;
 mod place;

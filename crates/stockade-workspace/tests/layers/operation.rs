@@ -73,9 +73,11 @@ impl Operation {
             Self::Symlink(names, text) => symlink(text, at(names))?,
             Self::Pipe(names) => rustix::fs::mknodat(CWD, at(names), FileType::Fifo, Mode::RUSR, 0)?,
             Self::Mode(names, mode) => {
-                fs::symlink_metadata(at(names))
-                    .and_then(|found| (!found.is_symlink()).then_some(()).ok_or_else(gone))?;
-                fs::set_permissions(at(names), fs::Permissions::from_mode(*mode))?;
+                let found = fs::symlink_metadata(at(names))?;
+                // An ordinary user could not look into a directory of the host otherwise.
+                let mode = if found.is_dir() { mode | 0o700 } else { *mode };
+                (!found.is_symlink()).then_some(()).ok_or_else(gone)?;
+                fs::set_permissions(at(names), fs::Permissions::from_mode(mode))?;
             }
             Self::Attribute(names, name, value) => {
                 rustix::fs::lsetxattr(at(names), name.as_str(), value.as_bytes(), XattrFlags::empty())?;
