@@ -20,10 +20,10 @@ use crate::walk::to_path;
 use crate::{directory, listing, os_text};
 
 /// Most changes that are listed.
-const MAX_CHANGES: u64 = 10_000_000;
+const MAX_CHANGES: u64 = 4_000_000;
 
 /// Most bytes that their paths take: in a tree of 10,000 levels, each path is as long as the way down.
-const MAX_PATH_BYTES: u64 = 1 << 30;
+const MAX_PATH_BYTES: u64 = 512 << 20;
 
 /// How a path differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,7 +74,8 @@ impl Change {
 }
 
 /// What differs between the host's workspace and what the sandbox sees: by path, each directory before what is in it. What is
-/// equal is no change, whatever the layers hold. Everything in a directory that is gone is listed as well.
+/// equal is no change, whatever the layers hold. Everything in a directory that is gone is listed as well. The workspace's own
+/// directory is none of its paths.
 ///
 /// # Errors
 /// When a directory cannot be read, or there is more than can be held.
@@ -109,7 +110,8 @@ fn enter(
     let (mut names, room) = (Names::default(), descent.room());
     for (_, dir) in group.iter().filter(|(root, _)| *root < layers || !shows_host) {
         let read = listing::each(dir.as_fd(), |name, _| names.add(name, room));
-        read.map_err(|source| descent.failure("read the directory", source))?;
+        // One that was removed since it was opened holds nothing.
+        reach::absent(read).map_err(|source| descent.failure("read the directory", source))?;
     }
     names.sort();
     descent.enter(group, shows_host, names);

@@ -63,8 +63,9 @@ fn compare_files(old: Place<'_>, new: Place<'_>, before: &Entry, after: &Entry) 
 }
 
 fn same_text(old: Place<'_>, new: Place<'_>) -> Result<bool> {
-    let before = rustix::fs::readlinkat(old.dir, old.name, Vec::new())?;
-    Ok(before == with_permission(new.dir, || rustix::fs::readlinkat(new.dir, new.name, Vec::new()))?)
+    let text = |place: Place<'_>| rustix::fs::readlinkat(place.dir, place.name, Vec::new());
+    let (before, after) = (reach::absent(text(old))?, reach::absent(with_permission(new.dir, || text(new)))?);
+    Ok(before.is_some() && before == after)
 }
 
 const fn device(status: &Statx) -> (u16, u32, u32) {

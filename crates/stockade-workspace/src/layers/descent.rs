@@ -60,7 +60,10 @@ impl<'r, T> Descent<'r, T> {
 
     /// Directories of all roots.
     pub(super) fn open_roots(&self) -> Result<Group> {
-        let open = |root: &Root<'_>| directory::open_below(root.dir, b"");
+        let open = |root: &Root<'_>| match root.is_layer {
+            true => reach::open_again(root.dir),
+            false => directory::open_below(root.dir, b""),
+        };
         self.roots.iter().enumerate().map(|(at, root)| Ok((at, open(root)?))).collect()
     }
 

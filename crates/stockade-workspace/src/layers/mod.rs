@@ -34,6 +34,6 @@ pub use error::LayerError;
 pub use merge::merge;
 pub use renames::find_renames;
 pub use sides::Untold;
-pub use stack::Stack;
+pub use stack::{Stack, open_layer};
 pub use stat::{Amount, FileStat, Totals, stat};
 pub use text::unified;

@@ -28,10 +28,13 @@ pub(super) fn quote(prefix: &str, name: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// Control characters, also those beyond ASCII, and formatting that turns the direction of writing.
+/// Control characters, also those beyond ASCII, and what [`stockade_spec::plan::Shown`] escapes because it misleads a reader.
 fn misleads(character: char) -> bool {
-    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || (character.is_control() && !character.is_ascii())
+    character.is_control() && !character.is_ascii()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 /// What follows the backslash.

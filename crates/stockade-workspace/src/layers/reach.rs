@@ -32,12 +32,17 @@ pub(super) fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<Owned
 
 /// Opens a directory by its relative path, name by name.
 pub(super) fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<OwnedFd>> {
-    let mut current = directory::open_below(root, b"")?;
+    let mut current = open_again(root)?;
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
         let Some(child) = open_directory(current.as_fd(), &directory::c_name(name)?)? else { return Ok(None) };
         current = child;
     }
     Ok(Some(current))
+}
+
+/// Opens a layer's directory once more, for a position of its own.
+pub(super) fn open_again(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+    with_permission(dir, || directory::open_below(dir, b""))
 }
 
 /// Opens a regular file and nothing else, without waiting for anybody at the other end of a pipe.
@@ -51,7 +56,8 @@ pub(super) fn open_plain_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedF
 pub(super) fn absent<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::XDEV) => Ok(None),
+        // `INVAL` is what `readlinkat` says of no link.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::XDEV | Errno::INVAL) => Ok(None),
         Err(error) => Err(error),
     }
 }

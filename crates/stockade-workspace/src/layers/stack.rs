@@ -18,6 +18,8 @@ use crate::walk::to_path;
 /// Most layers of a stack. Each takes a descriptor for every directory that is open.
 const MAX_LAYERS: usize = 128;
 
+const ROOT: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// Layers, top first, over the host's workspace.
 #[derive(Debug)]
 pub struct Stack {
@@ -34,8 +36,10 @@ impl Stack {
         if layers.len() > MAX_LAYERS {
             return Err(LayerError::TooManyLayers { count: layers.len(), limit: MAX_LAYERS });
         }
-        let layers = layers.iter().map(|path| open_root(path)).collect::<Result<_, _>>()?;
-        Ok(Self { layers, workspace: open_root(workspace)? })
+        let layers = layers.iter().map(|path| open_layer(path)).collect::<Result<_, _>>()?;
+        let open = || rustix::fs::open(workspace, ROOT, Mode::empty());
+        let workspace = open().map_err(|source| LayerError::Open { path: workspace.to_owned(), source })?;
+        Ok(Self { layers, workspace })
     }
 
     /// Opens the content of a regular file as the sandbox has it, for reading.
@@ -121,9 +125,20 @@ impl Stack {
     }
 }
 
-fn open_root(path: &Path) -> Result<OwnedFd, LayerError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).map_err(|source| LayerError::Open { path: path.to_owned(), source })
+/// Opens the directory of a layer, also when sandboxed code has closed what it saw as its workspace.
+///
+/// # Errors
+/// When it does not open, or is a symbolic link.
+pub fn open_layer(path: &Path) -> Result<OwnedFd, LayerError> {
+    let open = || match rustix::fs::open(path, ROOT, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            let (above, name) = (path.parent().ok_or(Errno::ACCESS)?, path.file_name().ok_or(Errno::ACCESS)?);
+            let above = rustix::fs::open(above, ROOT, Mode::empty())?;
+            reach::open_directory(above.as_fd(), &directory::c_name(name.as_bytes())?)?.ok_or(Errno::NOENT)
+        }
+        other => other,
+    };
+    open().map_err(|source| LayerError::Open { path: path.to_owned(), source })
 }
 
 /// An error at a path of the workspace.

@@ -69,7 +69,7 @@ fn known(operations: &[Operation]) -> Vec<Operation> {
 }
 
 proptest! {
-    #![proptest_config(cases(100))]
+    #![proptest_config(cases(64))]
 
     /// What `git apply` makes of the diff is what the sandbox sees, with renames found or not.
     #[test]

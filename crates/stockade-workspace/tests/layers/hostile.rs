@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags};
-use stockade_workspace::layers::{LayerError, Stack, Status, changes, merge};
+use stockade_workspace::layers::{LayerError, Stack, Status, changes, merge, open_layer};
 
 use crate::place::{Place, write};
 use crate::tree;
@@ -16,7 +16,7 @@ use crate::tree;
 use Status::{Added, Attributes, Deleted, Modified, TypeChanged};
 
 fn open(path: &Path) -> OwnedFd {
-    rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()).expect("a directory")
+    open_layer(path).expect("a directory")
 }
 
 /// Merges the two layers of a place into a third directory, which is its only layer afterwards.
@@ -89,10 +89,11 @@ fn what_is_closed_to_its_owner_is_read_and_stays_closed() {
     let close = |layer: usize, path: &str, mode| {
         fs::set_permissions(place.layers[layer].join(path), fs::Permissions::from_mode(mode)).expect("a mode");
     };
-    for (layer, path) in
-        [(0, "d/e/new"), (0, "d/e"), (0, "d"), (1, "d/f"), (1, "d"), (1, "closed/below"), (1, "closed")]
-    {
-        close(layer, path, 0);
+    for path in ["d/e/new", "d/e", "d", ""] {
+        close(0, path, 0);
+    }
+    for path in ["d/f", "d", "closed/below", "closed"] {
+        close(1, path, 0);
     }
     let expected = [
         (Added, "closed"),
@@ -114,8 +115,8 @@ fn what_is_closed_to_its_owner_is_read_and_stays_closed() {
     let link = found.iter().find(|change| change.path.ends_with("link")).expect("the link");
     assert_eq!(stack.read_link(link).expect("text").as_c_str(), c"text");
     assert!(found.iter().all(|change| change.new.is_none_or(|new| new.mode == 0 || new.mode == 0o777)), "{found:?}");
-    for layer in ["0", "1", "merged"] {
-        let status = fs::metadata(place.base.path().join(layer).join("d")).expect("there");
+    for layer in ["0", "merged", "1/d"] {
+        let status = fs::metadata(place.base.path().join(layer)).expect("there");
         assert_eq!(status.mode() & 0o7777, 0, "{layer}");
     }
     let opened = Command::new("chmod").args(["-R", "u+rwX"]).arg(place.base.path()).status().expect("chmod");

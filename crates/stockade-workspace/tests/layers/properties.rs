@@ -80,7 +80,7 @@ fn check_each(written: &Written, changes: &[Change]) {
 }
 
 proptest! {
-    #![proptest_config(cases(100))]
+    #![proptest_config(cases(64))]
 
     /// What is reported, applied to a copy of the workspace, gives the tree that overlayfs shows.
     #[test]
