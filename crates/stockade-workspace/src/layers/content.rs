@@ -13,21 +13,19 @@ pub(super) fn same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, size: u64
     let length = usize::try_from(size).unwrap_or(CHUNK).min(CHUNK);
     let (mut left, mut right) = (vec![0; length], vec![0; length]);
     let mut at = 0;
-    loop {
+    while at < size {
         at = next_data(one, at, size)?.min(next_data(other, at, size)?);
-        if at >= size {
-            return Ok(true);
-        }
         let (read, also) = (fill(one, &mut left, at)?, fill(other, &mut right, at)?);
         if left[..read] != right[..also] {
             return Ok(false);
         }
-        // A file that has become shorter meanwhile ends here.
+        // Nothing is left, or both have become shorter meanwhile.
         if read == 0 {
-            return Ok(true);
+            break;
         }
         at += read as u64;
     }
+    Ok(true)
 }
 
 /// Where the next byte lies that is not in a hole.
