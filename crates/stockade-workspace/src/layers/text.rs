@@ -1,4 +1,4 @@
-//! A change as text: a unified diff that `git apply` and `patch -p1` take.
+//! A change as text: a unified diff that `git apply` takes, and `patch -p1` where no directory becomes a file or a link.
 //!
 //! The form is git's ("Generating patch text with -p" in `git-diff(1)`). To git, a file is executable or not; other bits of its
 //! mode, which are worth seeing when somebody was given permission or set-user-id, and extended attributes, stand in lines of
