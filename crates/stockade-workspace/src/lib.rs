@@ -18,6 +18,7 @@ mod git_config;
 mod git_state;
 mod identity;
 mod journal;
+pub mod layers;
 mod listing;
 mod originals;
 mod os_text;
