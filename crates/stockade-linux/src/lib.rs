@@ -14,6 +14,7 @@ pub mod fault;
 #[cfg(not(feature = "fault-injection"))]
 #[path = "fault_absent.rs"]
 mod fault;
+pub mod freeze;
 pub mod limits;
 pub mod observe;
 mod probe;

@@ -23,6 +23,7 @@ mod listing;
 mod originals;
 mod os_text;
 mod quarantine;
+pub mod record;
 mod replaced;
 mod state;
 mod sweep;

@@ -37,6 +37,11 @@ pub(crate) fn kill(directory: BorrowedFd<'_>) -> rustix::io::Result<()> {
         if kill_listed(directory)? == 0 {
             return Ok(());
         }
+        // In version 1, a process that is frozen ends when it is thawed.
+        match kernel_file::write(directory, c"freezer.state", b"THAWED") {
+            Ok(()) | Err(Errno::NOENT | Errno::NODEV | Errno::ACCESS) => {}
+            Err(error) => return Err(error),
+        }
         sleep_us(500);
     }
     Ok(())
@@ -116,4 +121,35 @@ fn sleep_us(microseconds: u64) {
     let nanoseconds = i64::try_from(microseconds.min(999_999) * 1_000).unwrap_or(999_999_000);
     // The rest of a pause that a signal cut short does not matter: the callers look again.
     drop(rustix::thread::nanosleep(&Timespec { tv_sec: 0, tv_nsec: nanoseconds }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn members_that_are_frozen_are_ended() {
+        let path = Path::new("/sys/fs/cgroup/freezer").join(super::super::group::unique_name());
+        if fs::create_dir(&path).is_err() {
+            println!("not run: needs the freezer of version 1");
+            return;
+        }
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        fs::write(path.join("cgroup.procs"), child.id().to_string()).unwrap();
+        fs::write(path.join("freezer.state"), "FROZEN").unwrap();
+        let directory = kernel_file::open(CWD, &path, OFlags::RDONLY | OFlags::DIRECTORY).unwrap();
+        // Until it is reaped, it counts as a member.
+        std::thread::scope(|scope| {
+            let killing = scope.spawn(|| kill(directory.as_fd()));
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+            killing.join().unwrap().unwrap();
+        });
+        fs::remove_dir(path).unwrap();
+    }
 }

@@ -14,7 +14,7 @@ mod janitor;
 pub(crate) mod kernel_file;
 mod members;
 pub mod rlimits;
-mod sampler;
+pub(crate) mod sampler;
 mod settings;
 mod site;
 mod systemd;

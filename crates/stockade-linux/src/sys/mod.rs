@@ -13,6 +13,7 @@ pub(crate) mod maker;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod notify;
+pub(crate) mod ptrace;
 pub(crate) mod seccomp;
 pub(crate) mod signals;
 pub(crate) mod stack;

@@ -10,7 +10,7 @@
 
 mod memory;
 mod pace;
-mod processes;
+pub(crate) mod processes;
 mod storage;
 
 use std::io;

@@ -22,7 +22,7 @@ pub(super) fn all(proc: impl AsFd) -> io::Result<Vec<Pid>> {
 }
 
 /// A process and all its descendants. One that ends meanwhile is left out.
-pub(super) fn descendants(proc: impl AsFd, root: Pid) -> io::Result<Vec<Pid>> {
+pub(crate) fn descendants(proc: impl AsFd, root: Pid) -> io::Result<Vec<Pid>> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&pid) = found.get(next) {
@@ -49,7 +49,7 @@ fn children(proc: impl AsFd, pid: Pid, found: &mut Vec<Pid>) -> rustix::io::Resu
 }
 
 /// The entries of a directory whose names are numbers.
-fn numbered(directory: impl AsFd) -> rustix::io::Result<Vec<Pid>> {
+pub(crate) fn numbered(directory: impl AsFd) -> rustix::io::Result<Vec<Pid>> {
     let mut numbers = Vec::new();
     for entry in Dir::read_from(directory)? {
         let name = entry?;

@@ -1,0 +1,191 @@
+//! Finding the processes of a sandbox, under the numbers by which the caller can reach them.
+//!
+//! Two views are put together. The sandbox's own `/proc` lists every process of its namespace, under inner numbers; a process
+//! that is there while the list is read is in it, since the kernel goes by rising numbers. The caller's `/proc` knows the outer
+//! numbers, and which process started which, which leads from init to all others, but may miss some while they
+//! move. So the second finds, and the first says whether all were found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, OFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::error::{FreezeError, Named};
+use super::status::{self, Namespace};
+use crate::limits::kernel_file;
+use crate::limits::sampler::processes::{descendants, numbered};
+
+/// Where a sandbox's processes are looked for.
+#[derive(Debug)]
+pub(super) struct Inside {
+    /// The first process of the sandbox, as the caller sees it.
+    init: Pid,
+    /// The sandbox's `/proc`.
+    inner: OwnedFd,
+    /// The caller's.
+    outer: OwnedFd,
+}
+
+/// A process that was found, its directory held: whoever gets its number later is not taken for it.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) inside: u32,
+    pub(super) directory: OwnedFd,
+}
+
+/// Which processes are looked at to find those of the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Those that init and its descendants have started: quick.
+    Descendants,
+    /// All that the caller sees: also those that somebody has sent into the namespace, and where the kernel does not list
+    /// children (`CONFIG_PROC_CHILDREN`), or the caller may not look at init (`hidepid` of `proc(5)`).
+    Everything,
+}
+
+/// What was found, and what stands in the way of more: a process that cannot be looked at.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    pub(super) found: T,
+    pub(super) obstacle: Option<FreezeError>,
+}
+
+impl Inside {
+    pub(super) fn new(init: Pid, inner: BorrowedFd<'_>) -> Result<Self, FreezeError> {
+        let failed = |error| FreezeError::call("open `/proc`", error);
+        // Opened anew: listing a directory moves the position that copies of a descriptor share.
+        let inner = kernel_file::open(inner, ".", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+        let outer = kernel_file::open(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+        Ok(Self { init, inner, outer })
+    }
+
+    /// The inner numbers of all processes but init and those that have ended. Those in `alive` are taken to be.
+    pub(super) fn listed(&self, alive: &BTreeSet<u32>) -> Result<BTreeSet<u32>, FreezeError> {
+        let all =
+            numbered(&self.inner).map_err(|error| FreezeError::call("list the processes of the sandbox", error))?;
+        let mut listed = BTreeSet::new();
+        for inside in numbers(&all).into_iter().filter(|&inside| inside != 1) {
+            let is_alive = alive.contains(&inside)
+                || match self.listed_process(inside) {
+                    Some(process) => !process.has_ended()?,
+                    None => false,
+                };
+            if is_alive {
+                listed.insert(inside);
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The namespace of these processes; `None` where all of them have ended.
+    pub(super) fn namespace(&self, listed: &BTreeSet<u32>) -> Found<Option<Namespace>> {
+        let mut obstacle = None;
+        for process in listed.iter().filter_map(|&inside| self.listed_process(inside)) {
+            match status::namespace(process.directory.as_fd()) {
+                Ok(namespace) => return Found { found: Some(namespace), obstacle: None },
+                Err(Errno::NOENT | Errno::SRCH) => {}
+                Err(_) => obstacle = Some(FreezeError::NotPermitted { process: process.named() }),
+            }
+        }
+        Found { found: None, obstacle }
+    }
+
+    fn listed_process(&self, inside: u32) -> Option<Process> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let directory = kernel_file::open(&self.inner, inside.to_string(), flags).ok()?;
+        Some(Process { pid: 0, inside, directory })
+    }
+
+    /// The processes of the namespace, but init. Of those in `known`, the inner number is known already.
+    pub(super) fn processes(
+        &self,
+        reach: Reach,
+        namespace: Namespace,
+        known: &BTreeMap<u32, u32>,
+    ) -> Result<Found<Vec<Process>>, FreezeError> {
+        let candidates = match reach {
+            Reach::Descendants => descendants(&self.outer, self.init)
+                .map_err(|error| FreezeError::call("list what the first process has started", error))?,
+            Reach::Everything => {
+                numbered(&self.outer).map_err(|error| FreezeError::call("list all processes", error))?
+            }
+        };
+        let (mut found, mut obstacle) = (Vec::new(), None);
+        for pid in numbers(&candidates).into_iter().filter(|&pid| Some(pid) != number(self.init)) {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            let Ok(directory) = kernel_file::open(&self.outer, pid.to_string(), flags) else { continue };
+            let mut process = Process { pid, inside: 0, directory };
+            match known.get(&pid) {
+                Some(&inside) => process.inside = inside,
+                None => match process.identify(namespace) {
+                    Ok(true) => {}
+                    // What cannot be looked at and was started by init is one that cannot be stopped either. Of the
+                    // others, most are none of ours.
+                    Err(Errno::ACCESS | Errno::PERM) if reach == Reach::Descendants && !process.has_ended()? => {
+                        obstacle = Some(FreezeError::NotPermitted { process: process.named() });
+                        continue;
+                    }
+                    _ => continue,
+                },
+            }
+            found.push(process);
+        }
+        Ok(Found { found, obstacle })
+    }
+}
+
+impl Process {
+    /// Whether it is of the namespace; notes its inner number.
+    fn identify(&mut self, namespace: Namespace) -> rustix::io::Result<bool> {
+        if status::namespace(self.directory.as_fd())? != namespace {
+            return Ok(false);
+        }
+        self.inside = status::standing(self.directory.as_fd())?.process_inside;
+        Ok(true)
+    }
+
+    /// Its threads.
+    pub(super) fn threads(&self) -> Result<Vec<u32>, FreezeError> {
+        let tasks = kernel_file::open(&self.directory, "task", OFlags::RDONLY | OFlags::DIRECTORY);
+        match tasks.and_then(numbered) {
+            Ok(threads) => Ok(numbers(&threads)),
+            Err(Errno::NOENT | Errno::SRCH) => Ok(Vec::new()),
+            Err(error) => Err(FreezeError::call("list the threads of a process of the sandbox", error)),
+        }
+    }
+
+    /// The directory of one of its threads; `None` where it has none of that number.
+    pub(super) fn thread(&self, thread: u32) -> Result<Option<OwnedFd>, FreezeError> {
+        let path = format!("task/{thread}");
+        match kernel_file::open(&self.directory, path, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+            Err(error) => Err(FreezeError::call("look at a thread of the sandbox", error)),
+        }
+    }
+
+    /// Whether it has ended with all of its threads. The first may end before the others.
+    fn has_ended(&self) -> Result<bool, FreezeError> {
+        let letter = status::letter(self.directory.as_fd())
+            .map_err(|error| FreezeError::call("look at a process of the sandbox", error))?;
+        if !status::has_ended(letter) {
+            return Ok(false);
+        }
+        Ok(letter.is_none() || self.threads()?.len() <= 1)
+    }
+
+    pub(super) fn named(&self) -> Named {
+        status::named(self.pid, self.inside, self.directory.as_fd())
+    }
+}
+
+fn number(pid: Pid) -> Option<u32> {
+    u32::try_from(pid.as_raw_nonzero().get()).ok()
+}
+
+fn numbers(pids: &[Pid]) -> Vec<u32> {
+    pids.iter().copied().filter_map(number).collect()
+}

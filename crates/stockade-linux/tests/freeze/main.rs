@@ -1,0 +1,40 @@
+//! Freezing real processes in a process namespace of their own, by each mechanism that there is.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this program is a test")]
+
+mod churn;
+mod refused;
+mod roles;
+mod sandbox;
+mod unnoticed;
+
+use stockade_linux::freeze::Mechanism;
+
+use sandbox::{Groups, Sandbox};
+
+/// Every mechanism that this machine has, each with a sandbox that has not begun yet.
+fn mechanisms(commands: &[&[&str]]) -> Vec<Sandbox> {
+    let all =
+        [(Mechanism::Tracing, Groups::none()), (Mechanism::GroupV2, Groups::v2()), (Mechanism::GroupV1, Groups::v1())];
+    let mut sandboxes = Vec::new();
+    for (mechanism, groups) in all {
+        let sandbox = groups.and_then(|groups| Sandbox::start(groups, commands));
+        match sandbox {
+            Some(sandbox) => {
+                assert_eq!(sandbox.freezer().mechanism(), mechanism);
+                sandboxes.push(sandbox);
+            }
+            None => println!("not run: by {mechanism:?}, which needs what this machine does not have"),
+        }
+    }
+    sandboxes
+}
+
+#[test]
+fn where_nothing_runs_nothing_is_held() {
+    let Some(sandbox) = Sandbox::traced(&[]) else { return };
+    let frozen = sandbox.freezer();
+    let frozen = frozen.freeze(&[]).unwrap();
+    assert_eq!(frozen.held(), Some((0, 0)));
+    frozen.thaw().unwrap();
+}
