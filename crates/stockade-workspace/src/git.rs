@@ -6,7 +6,7 @@
 
 use std::ffi::CStr;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -59,14 +59,24 @@ pub(crate) fn is_protected_name(name: &[u8]) -> bool {
 pub(crate) fn is_harmless(dir: BorrowedFd<'_>, path: &[u8], name: &CStr, kind: FileType) -> bool {
     match (kind, name.to_bytes()) {
         (FileType::Directory, b"hooks") => only_samples(dir, name),
-        (FileType::RegularFile, b"config" | b"config.worktree") => {
-            read(dir, name).is_some_and(|text| git_config::is_harmless(&text, &walk::to_path(path)))
-        }
-        (FileType::RegularFile, b"commondir") => read(dir, name).is_some_and(|text| text.trim_end() == "../.."),
-        (FileType::RegularFile, name_bytes) if git_state::is_name(name_bytes) => {
-            read(dir, name).is_some_and(|text| git_state::is_harmless(name_bytes, &text))
+        (FileType::RegularFile, bytes) if may_be_harmless(bytes) => {
+            read(dir, name).is_some_and(|text| is_harmless_text(path, bytes, &text))
         }
         _ => false,
+    }
+}
+
+/// Whether a file of this name may be harmless, depending on what it says.
+pub(crate) fn may_be_harmless(name: &[u8]) -> bool {
+    matches!(name, b"config" | b"config.worktree" | b"commondir") || git_state::is_name(name)
+}
+
+/// Whether what a file of this name says is harmless. `path` is that of its directory.
+pub(crate) fn is_harmless_text(path: &[u8], name: &[u8], text: &str) -> bool {
+    match name {
+        b"config" | b"config.worktree" => git_config::is_harmless(text, &walk::to_path(path)),
+        b"commondir" => text.trim_end() == "../..",
+        _ => git_state::is_harmless(name, text),
     }
 }
 
@@ -84,7 +94,11 @@ fn only_samples(dir: BorrowedFd<'_>, name: &CStr) -> bool {
 /// A small regular file as text, with a mark for each byte that is none; `None` where it is anything else.
 pub(crate) fn read(dir: BorrowedFd<'_>, name: &CStr) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::openat(dir, name, flags, Mode::empty()).ok()?;
+    read_open(rustix::fs::openat(dir, name, flags, Mode::empty()).ok()?)
+}
+
+/// The same of an open file.
+pub(crate) fn read_open(file: OwnedFd) -> Option<String> {
     let status = directory::own_status(file.as_fd()).ok()?;
     if FileType::from_raw_mode(status.stx_mode.into()) != FileType::RegularFile || status.stx_size > MAX_READ {
         return None;

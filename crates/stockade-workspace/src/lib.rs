@@ -10,9 +10,15 @@
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
+pub mod apply;
 mod before;
 mod directory;
 mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
+#[cfg(not(feature = "fault-injection"))]
+#[path = "fault_absent.rs"]
+mod fault;
 mod git;
 mod git_config;
 mod git_state;
@@ -25,9 +31,11 @@ mod os_text;
 mod quarantine;
 pub mod record;
 mod replaced;
+pub mod sandboxes;
 mod state;
 mod sweep;
 mod swept;
+mod trail;
 mod walk;
 mod watch;
 

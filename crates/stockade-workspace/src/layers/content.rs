@@ -9,7 +9,7 @@ use rustix::io::{Errno, Result};
 const CHUNK: usize = 128 << 10;
 
 /// Whether two files of this size hold the same bytes.
-pub(super) fn same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, size: u64) -> Result<bool> {
+pub(crate) fn same_content(one: BorrowedFd<'_>, other: BorrowedFd<'_>, size: u64) -> Result<bool> {
     let length = usize::try_from(size).unwrap_or(CHUNK).min(CHUNK);
     let (mut left, mut right) = (vec![0; length], vec![0; length]);
     let mut at = 0;
@@ -53,7 +53,7 @@ fn fill(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> Result<usize> {
 }
 
 /// Copies the first `size` bytes of a file to an empty one, with its holes.
-pub(super) fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<()> {
+pub(crate) fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, size: u64) -> Result<()> {
     rustix::fs::ftruncate(to, size)?;
     let mut buffer = vec![0; usize::try_from(size).unwrap_or(CHUNK).min(CHUNK)];
     let mut at = 0;

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Statx, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
 
 use super::content::copy_content;
@@ -11,7 +11,7 @@ use super::{reach, xattrs};
 use crate::directory::{self, with_permission};
 
 /// Copies what is no directory, under the same name.
-pub(super) fn copy(from: BorrowedFd<'_>, name: &CStr, status: &Statx, into: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn copy(from: BorrowedFd<'_>, name: &CStr, status: &Statx, into: BorrowedFd<'_>) -> Result<()> {
     let mode = Mode::from_raw_mode(status.stx_mode.into());
     match FileType::from_raw_mode(status.stx_mode.into()) {
         FileType::RegularFile => {
@@ -24,19 +24,21 @@ pub(super) fn copy(from: BorrowedFd<'_>, name: &CStr, status: &Statx, into: Borr
         FileType::Symlink => {
             let text = with_permission(from, || rustix::fs::readlinkat(from, name, Vec::new()))?;
             rustix::fs::symlinkat(&text, into, name)?;
-            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-            rustix::fs::utimensat(into, name, &times(status), flags)
+            rustix::fs::utimensat(into, name, &times(status), AtFlags::SYMLINK_NOFOLLOW)
         }
         kind => {
             let device = rustix::fs::makedev(status.stx_rdev_major, status.stx_rdev_minor);
-            rustix::fs::mknodat(into, name, kind, mode, device)
+            rustix::fs::mknodat(into, name, kind, mode, device)?;
+            // The process's umask took its part of the mode.
+            rustix::fs::chmodat(into, name, mode, AtFlags::empty())?;
+            rustix::fs::utimensat(into, name, &times(status), AtFlags::SYMLINK_NOFOLLOW)
         }
     }
 }
 
 /// Gives an open file or directory the mode, times, attributes and lists of another. Its owner is the caller, as everything
 /// in a layer.
-pub(super) fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let status = directory::own_status(from)?;
     xattrs::copy(from, to)?;
     rustix::fs::fchmod(to, Mode::from_raw_mode(status.stx_mode.into()))?;

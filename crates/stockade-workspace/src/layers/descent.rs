@@ -19,14 +19,14 @@ const MAX_OPEN: usize = 256;
 
 /// A tree of those that are walked together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Root<'r> {
-    pub(super) dir: BorrowedFd<'r>,
+pub(crate) struct Root<'r> {
+    pub(crate) dir: BorrowedFd<'r>,
     /// Whether it is a layer, of which also what is closed to its owner is read.
-    pub(super) is_layer: bool,
+    pub(crate) is_layer: bool,
 }
 
 /// Directories at one path of several trees, each with its tree's number.
-pub(super) type Group = Vec<(usize, OwnedFd)>;
+pub(crate) type Group = Vec<(usize, OwnedFd)>;
 
 /// A directory with names that wait, and what its visitor keeps with it.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ struct Frame<T> {
 
 /// A way through trees, depth first, in order.
 #[derive(Debug)]
-pub(super) struct Descent<'r, T> {
+pub(crate) struct Descent<'r, T> {
     roots: Vec<Root<'r>>,
     frames: Vec<Frame<T>>,
     /// The first frames, which are closed.
@@ -54,12 +54,12 @@ pub(super) struct Descent<'r, T> {
 
 impl<'r, T> Descent<'r, T> {
     /// At the roots, with nothing to visit yet.
-    pub(super) const fn new(roots: Vec<Root<'r>>) -> Self {
+    pub(crate) const fn new(roots: Vec<Root<'r>>) -> Self {
         Self { roots, frames: Vec::new(), closed: 0, path: Vec::new(), waiting: 0, open: 0 }
     }
 
     /// Directories of all roots.
-    pub(super) fn open_roots(&self) -> Result<Group> {
+    pub(crate) fn open_roots(&self) -> Result<Group> {
         let open = |root: &Root<'_>| match root.is_layer {
             true => reach::open_again(root.dir),
             false => directory::open_below(root.dir, b""),
@@ -68,17 +68,17 @@ impl<'r, T> Descent<'r, T> {
     }
 
     /// Path of what [`Self::next`] gave.
-    pub(super) fn path(&self) -> &[u8] {
+    pub(crate) fn path(&self) -> &[u8] {
         &self.path
     }
 
     /// Bytes of names that there is room for.
-    pub(super) const fn room(&self) -> usize {
+    pub(crate) const fn room(&self) -> usize {
         MAX_WAITING - self.waiting
     }
 
     /// An error at [`Self::path`].
-    pub(super) fn failure(&self, operation: &'static str, source: Errno) -> LayerError {
+    pub(crate) fn failure(&self, operation: &'static str, source: Errno) -> LayerError {
         match source {
             Errno::OVERFLOW => LayerError::TooMuch { limit: MAX_WAITING as u64, unit: "bytes of names at once" },
             source => failure(operation, &self.path, source),
@@ -86,7 +86,7 @@ impl<'r, T> Descent<'r, T> {
     }
 
     /// Goes on to the next name. Gives what `look` makes of it in its directories, which are open only meanwhile.
-    pub(super) fn next<R>(
+    pub(crate) fn next<R>(
         &mut self,
         look: impl FnOnce(&Group, &T, &CStr) -> Result<R>,
     ) -> std::result::Result<Option<R>, LayerError> {
@@ -107,7 +107,7 @@ impl<'r, T> Descent<'r, T> {
     }
 
     /// Enters the directories at [`Self::path`], to visit these names in them.
-    pub(super) fn enter(&mut self, group: Group, kept: T, names: Names) {
+    pub(crate) fn enter(&mut self, group: Group, kept: T, names: Names) {
         if names.is_done() {
             return;
         }

@@ -10,28 +10,30 @@
 
 mod changes;
 mod compare;
-mod content;
-mod copy;
-mod descent;
+pub(crate) mod content;
+pub(crate) mod copy;
+pub(crate) mod descent;
 mod entry;
 mod error;
 mod merge;
-mod names;
-mod optional_path;
+pub(crate) mod names;
+pub(crate) mod optional_path;
 mod quote;
-mod reach;
+pub(crate) mod reach;
+mod reader;
 mod renames;
 mod sides;
 mod stack;
 mod stat;
 mod text;
-mod union;
-mod xattrs;
+pub(crate) mod union;
+pub(crate) mod xattrs;
 
 pub use changes::{Change, Status, changes};
 pub use entry::{Entry, Kind};
 pub use error::LayerError;
 pub use merge::merge;
+pub(crate) use reader::Reader;
 pub use renames::find_renames;
 pub use sides::Untold;
 pub use stack::{Stack, open_layer};

@@ -9,7 +9,7 @@ const PLACE: usize = size_of::<u32>();
 
 /// Names that wait for their turn, in the order of bytes.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Each name with its NUL.
     bytes: Vec<u8>,
     starts: Vec<u32>,
@@ -18,31 +18,31 @@ pub(super) struct Names {
 
 impl Names {
     /// Adds a name; `OVERFLOW` when all of them take more than `limit` bytes.
-    pub(super) fn add(&mut self, name: &CStr, limit: usize) -> Result<()> {
+    pub(crate) fn add(&mut self, name: &CStr, limit: usize) -> Result<()> {
         self.starts.push(u32::try_from(self.bytes.len()).map_err(|_| Errno::OVERFLOW)?);
         self.bytes.extend_from_slice(name.to_bytes_with_nul());
         if self.cost() > limit { Err(Errno::OVERFLOW) } else { Ok(()) }
     }
 
     /// Puts them in order, each once.
-    pub(super) fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         let Self { bytes, starts, .. } = self;
         starts.sort_unstable_by(|one, other| name_at(bytes, *one).cmp(name_at(bytes, *other)));
         starts.dedup_by(|one, other| name_at(bytes, *one) == name_at(bytes, *other));
     }
 
     /// Bytes of memory that they take.
-    pub(super) const fn cost(&self) -> usize {
+    pub(crate) const fn cost(&self) -> usize {
         self.bytes.len() + self.starts.len() * PLACE
     }
 
     /// Whether none waits.
-    pub(super) const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         self.next >= self.starts.len()
     }
 
     /// The next one.
-    pub(super) fn take(&mut self) -> Option<&CStr> {
+    pub(crate) fn take(&mut self) -> Option<&CStr> {
         let start = *self.starts.get(self.next)?;
         self.next += 1;
         Some(name_at(&self.bytes, start))

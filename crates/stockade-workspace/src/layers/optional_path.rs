@@ -10,10 +10,10 @@ use crate::os_text;
 struct Form(#[serde(with = "os_text")] PathBuf);
 
 #[expect(clippy::ref_option, reason = "the shape that serde calls")]
-pub(super) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.clone().map(Form).serialize(serializer)
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     Ok(Option::<Form>::deserialize(deserializer)?.map(|Form(path)| path))
 }

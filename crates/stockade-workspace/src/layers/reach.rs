@@ -16,22 +16,22 @@ const FILE: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// What lies at `name`, or nothing.
-pub(super) fn status(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<Statx>> {
+pub(crate) fn status(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<Statx>> {
     absent(with_permission(dir, || directory::status(dir, name)))
 }
 
 /// Opens the subdirectory `name`, or nothing where none is.
-pub(super) fn open_directory(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_directory(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
     absent(open(dir, name, || directory::open_child(dir, name)))
 }
 
 /// Opens the regular file `name`, or nothing where none is.
-pub(super) fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<Option<OwnedFd>> {
     absent(open(dir, name, || open_plain_file(dir, name)))
 }
 
 /// Opens a directory by its relative path, name by name.
-pub(super) fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<OwnedFd>> {
     let mut current = open_again(root)?;
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
         let Some(child) = open_directory(current.as_fd(), &directory::c_name(name)?)? else { return Ok(None) };
@@ -41,19 +41,19 @@ pub(super) fn open_below(root: BorrowedFd<'_>, path: &[u8]) -> Result<Option<Own
 }
 
 /// Opens a layer's directory once more, for a position of its own.
-pub(super) fn open_again(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+pub(crate) fn open_again(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
     with_permission(dir, || directory::open_below(dir, b""))
 }
 
 /// Opens a regular file and nothing else, without waiting for anybody at the other end of a pipe.
-pub(super) fn open_plain_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+pub(crate) fn open_plain_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     let file = rustix::fs::openat(dir, name, FILE, Mode::empty())?;
     let kind = rustix::fs::FileType::from_raw_mode(directory::own_status(file.as_fd())?.stx_mode.into());
     if kind == rustix::fs::FileType::RegularFile { Ok(file) } else { Err(Errno::NOENT) }
 }
 
 /// What was gone, or was of another kind, by the time that it was looked at, is not there.
-pub(super) fn absent<T>(result: Result<T>) -> Result<Option<T>> {
+pub(crate) fn absent<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
         // `INVAL` is what `readlinkat` says of no link.

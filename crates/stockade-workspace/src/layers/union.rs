@@ -94,13 +94,13 @@ impl<'d> Union<'d> {
 }
 
 /// Whether it is a directory.
-pub(super) fn is_directory(status: &Statx) -> bool {
+pub(crate) fn is_directory(status: &Statx) -> bool {
     FileType::from_raw_mode(status.stx_mode.into()) == FileType::Directory
 }
 
 /// Whether an entry of a layer says that there is none, in either form: a character device 0/0, or an empty file that is
 /// marked.
-pub(super) fn is_whiteout(dir: BorrowedFd<'_>, name: &CStr, status: &Statx) -> Result<bool> {
+pub(crate) fn is_whiteout(dir: BorrowedFd<'_>, name: &CStr, status: &Statx) -> Result<bool> {
     match FileType::from_raw_mode(status.stx_mode.into()) {
         FileType::CharacterDevice => Ok((status.stx_rdev_major, status.stx_rdev_minor) == (0, 0)),
         FileType::RegularFile if status.stx_size == 0 => match reach::open_file(dir, name)? {

@@ -17,16 +17,17 @@ const OVERLAY: &[u8] = b"user.overlay.";
 const ESCAPED: &[u8] = b"user.overlay.overlay.";
 
 const OPAQUE: &CStr = c"user.overlay.opaque";
+const ORIGIN: &CStr = c"user.overlay.origin";
 
 /// The kernel's bounds, `XATTR_LIST_MAX` and `XATTR_SIZE_MAX` of `limits.h`.
 const LIST_MAX: usize = 65_536;
 const VALUE_MAX: usize = 65_536;
 
 /// Attributes by name.
-pub(super) type Attributes = BTreeMap<CString, Vec<u8>>;
+pub(crate) type Attributes = BTreeMap<CString, Vec<u8>>;
 
 /// The user's attributes of an open file or directory, without overlayfs's own. A file system without any has none.
-pub(super) fn of(fd: BorrowedFd<'_>) -> Result<Attributes> {
+pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Attributes> {
     let mut found = Attributes::new();
     for name in names(fd)? {
         let name_bytes = name.as_bytes();
@@ -41,24 +42,30 @@ pub(super) fn of(fd: BorrowedFd<'_>) -> Result<Attributes> {
 }
 
 /// Whether the directory hides what lies below it in deeper layers.
-pub(super) fn is_opaque(dir: BorrowedFd<'_>) -> Result<bool> {
+pub(crate) fn is_opaque(dir: BorrowedFd<'_>) -> Result<bool> {
     Ok(value(dir, OPAQUE)?.as_deref() == Some(b"y"))
 }
 
 /// Hides what lies below the directory in deeper layers.
-pub(super) fn set_opaque(dir: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn set_opaque(dir: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fsetxattr(dir, OPAQUE, b"y", XattrFlags::empty())
 }
 
 /// Says that the directory may hold whiteouts, though there may be nothing below that they hide: otherwise overlayfs lists them
 /// as names without files. It takes for that what it leaves itself in a directory that it copied up, also when that is empty
 /// (`ovl_path_check_origin_xattr` in `fs/overlayfs/util.c`).
-pub(super) fn set_may_hold_whiteouts(dir: BorrowedFd<'_>) -> Result<()> {
-    rustix::fs::fsetxattr(dir, c"user.overlay.origin", b"", XattrFlags::empty())
+pub(crate) fn set_may_hold_whiteouts(dir: BorrowedFd<'_>) -> Result<()> {
+    rustix::fs::fsetxattr(dir, ORIGIN, b"", XattrFlags::empty())
+}
+
+/// Whether overlayfs takes a file or directory for one that it copied from below, and a directory for one that may hold
+/// whiteouts.
+pub(crate) fn is_copied_up(fd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(value(fd, ORIGIN)?.is_some())
 }
 
 /// Copies what belongs to a file of a layer: the user's attributes, what overlayfs hides of them, and access control lists.
-pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+pub(crate) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let names = names(from)?;
     let is_user = |name: &[u8]| name.starts_with(b"user.");
     let is_kept = |name: &[u8]| !name.starts_with(OVERLAY) || name.starts_with(ESCAPED);
@@ -74,12 +81,12 @@ pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// Whether the file, which is empty, says that there is none.
-pub(super) fn is_whiteout(file: BorrowedFd<'_>) -> Result<bool> {
+pub(crate) fn is_whiteout(file: BorrowedFd<'_>) -> Result<bool> {
     Ok(value(file, c"user.overlay.whiteout")?.is_some())
 }
 
 /// The value of one attribute, or nothing where there is none.
-fn value(fd: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>> {
+pub(crate) fn value(fd: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>> {
     let read = |length| {
         let mut buffer = Vec::with_capacity(length);
         rustix::fs::fgetxattr(fd, name, rustix::buffer::spare_capacity(&mut buffer))?;

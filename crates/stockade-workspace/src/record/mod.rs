@@ -34,7 +34,7 @@ pub use chain::{Loss, Lost, Verified};
 pub use damage::{Broken, Damage};
 pub use error::{KeyError, RecordError};
 pub use export::{Exported, export, verify_export};
-pub use key::{Key, NotAKey, PublicKey};
+pub use key::{Key, PublicKey};
 pub use line::{Entry, MAX_LINE};
 pub use reader::Reader;
 pub use verify::{Verdict, verify};

@@ -44,6 +44,7 @@ fn path(root: &Path, names: &[u8]) -> PathBuf {
 
 impl Operation {
     /// Whether it makes what git does not know.
+    #[allow(dead_code, reason = "only one of the test programs that share this file uses it")]
     pub(crate) const fn is_beyond_git(&self) -> bool {
         matches!(self, Self::Pipe(_))
     }

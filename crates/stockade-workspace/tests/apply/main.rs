@@ -1,0 +1,19 @@
+//! What becomes of a workspace when a sandbox's changes are applied to it.
+
+mod attributes;
+mod conflicts;
+mod hostile;
+mod interrupted;
+mod place;
+mod properties;
+mod protected;
+mod race;
+mod selection;
+mod space;
+
+#[path = "../layers/inside.rs"]
+mod inside;
+#[path = "../layers/operation.rs"]
+mod operation;
+#[path = "../layers/tree.rs"]
+mod tree;
