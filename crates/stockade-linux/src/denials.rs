@@ -132,6 +132,19 @@ impl<'a> DenialLog<'a> {
         self.denials.is_empty()
     }
 
+    /// What was refused so far, in order of first occurrence.
+    #[must_use]
+    pub fn denials(&self) -> &[Denial] {
+        &self.denials
+    }
+
+    /// Forgets what was refused so far: what happens again is told again. For the next command of a sandbox that lasts.
+    pub fn restart(&mut self) {
+        self.places.clear();
+        self.denials.clear();
+        self.dropped = 0;
+    }
+
     /// Counts attempts of which whoever saw them kept no more than their number, as if they were beyond [`MAX_DENIALS`].
     pub fn count_lost(&mut self, attempts: u64) {
         self.dropped = self.dropped.saturating_add(attempts);

@@ -26,9 +26,10 @@ mod supervisor;
 mod sys;
 
 pub use probe::{ProbeError, cgroups, probe};
+pub use stage::spawner::message::{FromSpawner, StreamKind};
 pub use supervisor::{
-    Finished, GateParts, Launch, LaunchError, Launching, Namespaces, RunError, Running, ServiceError, SocketService,
-    Watch, launch,
+    AttachError, Attached, CommandError, CommandService, Finished, GateParts, Launch, LaunchError, Launching,
+    Namespaces, News, Passed, Peer, PeerNews, RunError, Running, ServiceError, SocketService, Watch, detach, launch,
 };
 #[cfg(target_env = "musl")]
 pub use sys::allocator::Allocator;

@@ -13,6 +13,7 @@ mod gate;
 mod home;
 mod host;
 mod landlock;
+mod layered;
 mod limits;
 mod namespaces;
 mod paths;

@@ -14,7 +14,7 @@
 pub mod compile;
 pub mod facts;
 pub mod glob;
-mod os_text;
+pub mod os_text;
 pub mod plan;
 pub mod policy;
 pub mod report;

@@ -33,58 +33,66 @@ impl Serialize for Borrowed<'_> {
 }
 
 /// For one path or string: `#[serde(with = "os_text::one")]`.
-pub(crate) mod one {
+pub mod one {
     use super::{Borrowed, Deserialize, Deserializer, OsStr, OsString, Owned, Serialize, Serializer};
 
-    pub(crate) fn serialize<T: AsRef<OsStr>, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    /// Writes it.
+    pub fn serialize<T: AsRef<OsStr>, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         Borrowed(value.as_ref()).serialize(serializer)
     }
 
-    pub(crate) fn deserialize<'de, T: From<OsString>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    /// Reads it.
+    pub fn deserialize<'de, T: From<OsString>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         Ok(T::from(Owned::deserialize(deserializer)?.into()))
     }
 }
 
 /// For a list: `#[serde(with = "os_text::list")]`.
-pub(crate) mod list {
+pub mod list {
     use super::{Borrowed, Deserialize, Deserializer, OsStr, OsString, Owned, Serializer};
 
-    pub(crate) fn serialize<T: AsRef<OsStr>, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    /// Writes it.
+    pub fn serialize<T: AsRef<OsStr>, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|value| Borrowed(value.as_ref())))
     }
 
-    pub(crate) fn deserialize<'de, T: From<OsString>, D: Deserializer<'de>>(d: D) -> Result<Vec<T>, D::Error> {
+    /// Reads it.
+    pub fn deserialize<'de, T: From<OsString>, D: Deserializer<'de>>(d: D) -> Result<Vec<T>, D::Error> {
         let values = Vec::<Owned>::deserialize(d)?;
         Ok(values.into_iter().map(|value| T::from(value.into())).collect())
     }
 }
 
 /// For name and value pairs: `#[serde(with = "os_text::pairs")]`.
-pub(crate) mod pairs {
+pub mod pairs {
     use super::{Borrowed, Deserialize, Deserializer, OsString, Owned, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(values: &[(OsString, OsString)], s: S) -> Result<S::Ok, S::Error> {
+    /// Writes it.
+    pub fn serialize<S: Serializer>(values: &[(OsString, OsString)], s: S) -> Result<S::Ok, S::Error> {
         s.collect_seq(values.iter().map(|(name, value)| (Borrowed(name), Borrowed(value))))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(OsString, OsString)>, D::Error> {
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(OsString, OsString)>, D::Error> {
         let values = Vec::<(Owned, Owned)>::deserialize(d)?;
         Ok(values.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
 /// For an optional path: `#[serde(with = "os_text::option")]`.
-pub(crate) mod option {
+pub mod option {
     use super::{Borrowed, Deserialize, Deserializer, Owned, Path, PathBuf, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(value: &Option<PathBuf>, s: S) -> Result<S::Ok, S::Error> {
+    /// Writes it.
+    pub fn serialize<S: Serializer>(value: &Option<PathBuf>, s: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(path) => s.serialize_some(&Borrowed(Path::as_os_str(path))),
             None => s.serialize_none(),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
         Ok(Option::<Owned>::deserialize(d)?.map(|owned| PathBuf::from(std::ffi::OsString::from(owned))))
     }
 }

@@ -38,6 +38,34 @@ pub struct Request {
     pub temporary: PathBuf,
     /// A name for this run that no other run on this machine has at the same time: letters, digits and `-` only.
     pub run_id: String,
+    /// For a sandbox that lasts: where what is written is kept. The workspace itself is not written then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Layers>,
+}
+
+/// The directories on the host of which a lasting sandbox's view of its workspace is made: layers of overlayfs over the
+/// workspace. All are absolute, without symbolic links, and outside the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// Sealed layers, the topmost first. They are only read.
+    #[serde(with = "os_text::list")]
+    pub sealed: Vec<PathBuf>,
+    /// Where writes go; `None` holds the workspace read-only.
+    pub writes: Option<Upper>,
+    /// The directory in which each copy-on-write directory of home has its own `upper` and `work`.
+    #[serde(with = "os_text::one")]
+    pub caches: PathBuf,
+}
+
+/// The writable layer of an overlay: two directories of one file system (kernel `Documentation/filesystems/overlayfs.rst`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upper {
+    /// What is written.
+    #[serde(with = "os_text::one")]
+    pub upper: PathBuf,
+    /// What overlayfs needs for itself.
+    #[serde(with = "os_text::one")]
+    pub work: PathBuf,
 }
 
 /// Which standard streams of the caller are terminals; those become the sandbox's pseudo-terminal.

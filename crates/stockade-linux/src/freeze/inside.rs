@@ -22,6 +22,8 @@ use crate::limits::sampler::processes::{descendants, numbered};
 pub(super) struct Inside {
     /// The first process of the sandbox, as the caller sees it.
     init: Pid,
+    /// The caller's own processes inside besides that, by both numbers.
+    own: BTreeMap<u32, u32>,
     /// The sandbox's `/proc`.
     inner: OwnedFd,
     /// The caller's.
@@ -59,7 +61,23 @@ impl Inside {
         // Opened anew: listing a directory moves the position that copies of a descriptor share.
         let inner = kernel_file::open(inner, ".", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
         let outer = kernel_file::open(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
-        Ok(Self { init, inner, outer })
+        Ok(Self { init, own: BTreeMap::new(), inner, outer })
+    }
+
+    /// Takes what init has started by now for the caller's own.
+    pub(super) fn spare_started(&mut self) -> Result<(), FreezeError> {
+        let failed = |error: std::io::Error| FreezeError::call("list what the first process has started", error);
+        for pid in numbers(&descendants(&self.outer, self.init).map_err(failed)?) {
+            let directory = kernel_file::open(&self.outer, pid.to_string(), OFlags::RDONLY | OFlags::DIRECTORY);
+            let standing = directory.and_then(|directory| status::standing(directory.as_fd()));
+            let standing = standing.map_err(|error| failed(error.into()))?;
+            self.own.insert(pid, standing.process_inside);
+        }
+        Ok(())
+    }
+
+    fn is_own(&self, inside: u32) -> bool {
+        inside == 1 || self.own.values().any(|own| *own == inside)
     }
 
     /// The inner numbers of all processes but init and those that have ended. Those in `alive` are taken to be.
@@ -67,7 +85,7 @@ impl Inside {
         let all =
             numbered(&self.inner).map_err(|error| FreezeError::call("list the processes of the sandbox", error))?;
         let mut listed = BTreeSet::new();
-        for inside in numbers(&all).into_iter().filter(|&inside| inside != 1) {
+        for inside in numbers(&all).into_iter().filter(|&inside| !self.is_own(inside)) {
             let is_alive = alive.contains(&inside)
                 || match self.listed_process(inside) {
                     Some(process) => !process.has_ended()?,
@@ -93,6 +111,20 @@ impl Inside {
         Found { found: None, obstacle }
     }
 
+    /// The memory maps of all processes but the caller's own (`proc_pid_maps(5)`), by inner numbers. Those of processes that end
+    /// meanwhile are left out.
+    pub(super) fn maps(&self) -> Result<Vec<(u32, std::io::Result<String>)>, FreezeError> {
+        let mut maps = Vec::new();
+        for inside in self.listed(&BTreeSet::new())? {
+            let Some(process) = self.listed_process(inside) else { continue };
+            let file = kernel_file::open(&process.directory, "maps", OFlags::RDONLY);
+            let read =
+                file.map_err(std::io::Error::from).and_then(|file| std::io::read_to_string(std::fs::File::from(file)));
+            maps.push((inside, read));
+        }
+        Ok(maps)
+    }
+
     fn listed_process(&self, inside: u32) -> Option<Process> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let directory = kernel_file::open(&self.inner, inside.to_string(), flags).ok()?;
@@ -114,7 +146,8 @@ impl Inside {
             }
         };
         let (mut found, mut obstacle) = (Vec::new(), None);
-        for pid in numbers(&candidates).into_iter().filter(|&pid| Some(pid) != number(self.init)) {
+        let others = |pid: &u32| Some(*pid) != number(self.init) && !self.own.contains_key(pid);
+        for pid in numbers(&candidates).into_iter().filter(others) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let Ok(directory) = kernel_file::open(&self.outer, pid.to_string(), flags) else { continue };
             let mut process = Process { pid, inside: 0, directory };

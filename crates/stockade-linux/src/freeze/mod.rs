@@ -23,7 +23,7 @@ mod status;
 mod tracer;
 
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::Pid;
@@ -47,10 +47,13 @@ pub enum Mechanism {
     Tracing,
 }
 
+/// The inner number of a process, and its files.
+pub type Maps = (u32, std::io::Result<Vec<PathBuf>>);
+
 /// Stops the processes of a sandbox.
 #[derive(Debug)]
 pub struct Freezer {
-    group: Option<Group>,
+    group: Option<Arc<Group>>,
     inside: Arc<Inside>,
 }
 
@@ -65,14 +68,36 @@ impl Freezer {
         init: Pid,
         proc: BorrowedFd<'_>,
     ) -> Result<Self, FreezeError> {
-        let group = groups.into_iter().find_map(Group::open);
+        let group = groups.into_iter().find_map(Group::open).map(Arc::new);
         Ok(Self { group, inside: Arc::new(Inside::new(init, proc)?) })
+    }
+
+    /// Takes what runs in the sandbox now for the caller's own, like init: it does nothing unless it is told, and is not stopped
+    /// by tracing.
+    ///
+    /// # Errors
+    /// [`FreezeError::Call`] where the processes cannot be listed.
+    pub fn sparing_what_runs(mut self) -> Result<Self, FreezeError> {
+        if let Some(inside) = Arc::get_mut(&mut self.inside) {
+            inside.spare_started()?;
+        }
+        Ok(self)
+    }
+
+    /// The files of which processes have shared mappings that they can write to (`proc_pid_maps(5)`), by inner numbers of the
+    /// processes. Names are escaped by the kernel in the way of its `seq_path`; those that hold a line end are not given.
+    ///
+    /// # Errors
+    /// When the processes cannot be listed. That one cannot be read is in the result.
+    pub fn maps(&self) -> Result<Vec<Maps>, FreezeError> {
+        let shared = |maps: String| maps.lines().filter_map(shared_and_writable).collect();
+        Ok(self.inside.maps()?.into_iter().map(|(pid, maps)| (pid, maps.map(shared))).collect())
     }
 
     /// By what it stops them.
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
-        match self.group.as_ref().map(Group::form) {
+        match self.group.as_ref().map(|group| group.form()) {
             Some(Form::V2) => Mechanism::GroupV2,
             Some(Form::V1) => Mechanism::GroupV1,
             None => Mechanism::Tracing,
@@ -89,10 +114,10 @@ impl Freezer {
     ///
     /// # Errors
     /// [`FreezeError`]; everything goes on then.
-    pub fn freeze(&self, in_hand: &[u32]) -> Result<Frozen<'_>, FreezeError> {
+    pub fn freeze(&self, in_hand: &[u32]) -> Result<Frozen, FreezeError> {
         if let Some(group) = self.group.as_ref().filter(|_| in_hand.is_empty()) {
             let is_ours = group.freeze()?;
-            return Ok(Frozen(Hold::Group(is_ours.then_some(group))));
+            return Ok(Frozen(Hold::Group(is_ours.then(|| Arc::clone(group)))));
         }
         for _ in 1..TRIES {
             match Session::start(&self.inside, in_hand) {
@@ -104,19 +129,27 @@ impl Freezer {
     }
 }
 
+/// The file of a mapping that is shared and can be written to, by its line.
+fn shared_and_writable(line: &str) -> Option<PathBuf> {
+    let (fields, path) = line.split_at(line.find('/')?);
+    let permissions = fields.split_ascii_whitespace().nth(1)?;
+    let is_one = permissions.ends_with('s') && permissions.contains('w');
+    is_one.then(|| PathBuf::from(path))
+}
+
 /// Everything inside stands still, until this is dropped.
 #[derive(Debug)]
 #[must_use = "everything goes on when this is dropped"]
-pub struct Frozen<'f>(Hold<'f>);
+pub struct Frozen(Hold);
 
 #[derive(Debug)]
-enum Hold<'f> {
+enum Hold {
     /// `None` where somebody else had frozen the group already.
-    Group(Option<&'f Group>),
+    Group(Option<Arc<Group>>),
     Traced(Session),
 }
 
-impl Frozen<'_> {
+impl Frozen {
     /// How many processes and how many threads are held, where they are traced.
     #[must_use]
     pub fn held(&self) -> Option<(usize, usize)> {
@@ -132,13 +165,13 @@ impl Frozen<'_> {
     /// [`FreezeError::Group`] where the control group does not thaw.
     pub fn thaw(mut self) -> Result<(), FreezeError> {
         match &mut self.0 {
-            Hold::Group(group) => group.take().map_or(Ok(()), Group::thaw),
+            Hold::Group(group) => group.take().map_or(Ok(()), |group| group.thaw()),
             Hold::Traced(_) => Ok(()),
         }
     }
 }
 
-impl Drop for Frozen<'_> {
+impl Drop for Frozen {
     fn drop(&mut self) {
         if let Hold::Group(Some(group)) = &self.0 {
             // Nobody is left to be told; `thaw` is for those who want to know.

@@ -14,9 +14,26 @@ use super::message::{FromStage, Status, ToInit};
 use super::{discarded, gate, tree};
 use crate::sys::signals::Signals;
 
-/// Runs until the command has ended, reports, and ends the process.
-pub(crate) fn run(plan: &Plan, channel: &Channel, mut service: Option<Channel>, command: Pid, children: &Signals) -> ! {
-    let status = match wait(channel, &mut service, command, children) {
+/// The child by which a sandbox lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Child {
+    /// The command of a run.
+    Command(Pid),
+    /// The spawner of a sandbox that lasts. Code inside may send it any signal.
+    Spawner(Pid),
+}
+
+impl Child {
+    const fn pid(self) -> Pid {
+        match self {
+            Self::Command(pid) | Self::Spawner(pid) => pid,
+        }
+    }
+}
+
+/// Runs until the child has ended, reports, and ends the process.
+pub(crate) fn run(plan: &Plan, channel: &Channel, mut service: Option<Channel>, child: Child, children: &Signals) -> ! {
+    let status = match wait(channel, &mut service, child, children) {
         Ok(Some(status)) => status,
         // The supervisor is gone, or init cannot go on: nothing may outlive it.
         Ok(None) | Err(_) => {
@@ -31,19 +48,19 @@ pub(crate) fn run(plan: &Plan, channel: &Channel, mut service: Option<Channel>, 
     crate::sys::clone::exit_now(0)
 }
 
-/// Waits for the command, or for the word to end; `None` when the supervisor ended first.
+/// Waits for the child, or for the word to end; `None` when the supervisor ended first.
 fn wait(
     channel: &Channel,
     service: &mut Option<Channel>,
-    command: Pid,
+    child: Child,
     children: &Signals,
 ) -> io::Result<Option<Status>> {
     loop {
         while children.next()?.is_some() {}
-        if let Some(status) = reap(channel, command)? {
+        if let Some(status) = reap(channel, child)? {
             return Ok(Some(status));
         }
-        match take_orders(channel, command)? {
+        match take_orders(channel, child.pid())? {
             Orders::GoOn => {}
             Orders::End => return Ok(Some(Status::Signaled(libc::SIGKILL))),
             Orders::SupervisorGone => return Ok(None),
@@ -99,19 +116,23 @@ fn take_orders(channel: &Channel, command: Pid) -> io::Result<Orders> {
     }
 }
 
-/// Reaps whatever has ended; returns how the command did.
-fn reap(channel: &Channel, command: Pid) -> io::Result<Option<Status>> {
+/// Reaps whatever has ended; returns how the child did. A spawner that was stopped has ended: nobody would hear of commands
+/// any more, and what has stopped it once can do it again.
+fn reap(channel: &Channel, child: Child) -> io::Result<Option<Status>> {
     loop {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
         let (pid, status) = match rustix::process::wait(options) {
-            Ok(Some(child)) => child,
+            Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if pid != command {
+        if pid != child.pid() {
             continue;
         }
         if let Some(signal) = status.stopping_signal() {
+            if let Child::Spawner(_) = child {
+                return Ok(Some(Status::Signaled(signal)));
+            }
             channel.send(&FromStage::Stopped { signal }.encode(), &[])?;
         } else if let Some(status) = ended(status) {
             return Ok(Some(status));

@@ -12,7 +12,7 @@ use super::command::Command;
 use super::message::FromStage;
 use super::streams::Streams;
 use super::view::View;
-use super::{Failure, Stage};
+use super::{Failure, Stage, spawner};
 use crate::seccomp::Architecture;
 use crate::sys::clone::exit_now;
 
@@ -21,7 +21,8 @@ pub(super) struct LastSteps<'s, 'p> {
     pub(super) stage: &'s Stage<'p>,
     /// The plan's steps that bind the command and not init.
     pub(super) own: &'s [usize],
-    pub(super) command: Command,
+    /// What it becomes; `None` where it becomes the spawner of a sandbox that lasts.
+    pub(super) command: Option<Command>,
     pub(super) streams: Streams,
     /// The sandbox's `/proc`, for the supervisor.
     pub(super) proc: Option<OwnedFd>,
@@ -39,9 +40,21 @@ impl LastSteps<'_, '_> {
         self.tell_ready(listener.as_ref());
         // Only the supervisor has it now, so that nothing waits for an answer when the supervisor is gone.
         drop(listener);
-        let error = self.command.become_program(&self.streams, self.stage.mask);
+        let Some(command) = &self.command else { self.become_spawner() };
+        let error = command.become_program(&self.streams, self.stage.mask);
         self.stage.tell(&FromStage::ExecFailed { errno: error.raw_os_error().unwrap_or(libc::EINVAL) });
         exit_now(127)
+    }
+
+    /// Serves commands in a process with memory of its own. Whatever else it inherited, the end of the supervisor shows in the
+    /// channel of commands, and it must not keep streams or the private store open.
+    fn become_spawner(&self) -> ! {
+        let channel = self.stage.commands.as_ref().and_then(|commands| commands.try_clone().ok());
+        let closed = channel.as_ref().map(|channel| crate::sys::descriptors::close_all_but(&[channel.as_fd()]));
+        match (channel, closed) {
+            (Some(channel), Some(Ok(()))) => spawner::run(channel, self.stage.mask),
+            _ => exit_now(1),
+        }
     }
 
     fn tell_ready(&self, listener: Option<&OwnedFd>) {
@@ -74,6 +87,8 @@ fn bind(operation: &Operation, listener: &mut Option<OwnedFd>) -> Result<(), Fai
             let program = crate::seccomp::program(architecture, filter);
             *listener = crate::sys::seccomp::install(&program, filter.notify)?;
         }
+        // What it says is done once the supervisor has been told that all else is.
+        Operation::ServeCommands => {}
         _ => return Err(io::Error::from_raw_os_error(libc::ENOSYS).into()),
     }
     Ok(())

@@ -95,6 +95,24 @@ pub enum Status {
     Signaled(i32),
 }
 
+impl Status {
+    /// As two fields of a packet.
+    pub(super) fn code(self) -> (u8, i32) {
+        match self {
+            Self::Exited(status) => (0, i32::from(status)),
+            Self::Signaled(signal) => (1, signal),
+        }
+    }
+
+    pub(super) fn of(kind: u8, value: i32) -> Result<Self, MessageError> {
+        match (kind, value) {
+            (0, value) => u8::try_from(value).map(Self::Exited).map_err(|_| MessageError::Impossible),
+            (1, signal @ 1..=64) => Ok(Self::Signaled(signal)),
+            _ => Err(MessageError::Impossible),
+        }
+    }
+}
+
 /// To init.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToInit {
@@ -132,23 +150,23 @@ const END: u8 = 2;
 const PROCEED: u8 = 3;
 
 /// Takes fixed-size fields off a packet.
-struct Fields<'p> {
+pub(super) struct Fields<'p> {
     rest: &'p [u8],
     length: usize,
 }
 
 impl<'p> Fields<'p> {
-    const fn of(packet: &'p [u8]) -> Self {
+    pub(super) const fn of(packet: &'p [u8]) -> Self {
         Self { rest: packet, length: packet.len() }
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], MessageError> {
+    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], MessageError> {
         let (field, rest) = self.rest.split_first_chunk().ok_or(MessageError::WrongLength(self.length))?;
         self.rest = rest;
         Ok(*field)
     }
 
-    fn byte(&mut self) -> Result<u8, MessageError> {
+    pub(super) fn byte(&mut self) -> Result<u8, MessageError> {
         self.take::<1>().map(|[byte]| byte)
     }
 
@@ -165,8 +183,13 @@ impl<'p> Fields<'p> {
         if count <= most { Ok(count) } else { Err(MessageError::Impossible) }
     }
 
-    fn number(&mut self) -> Result<i32, MessageError> {
+    pub(super) fn number(&mut self) -> Result<i32, MessageError> {
         self.take().map(i32::from_le_bytes)
+    }
+
+    pub(super) fn signal(&mut self) -> Result<i32, MessageError> {
+        let signal = self.number()?;
+        if (1..=64).contains(&signal) { Ok(signal) } else { Err(MessageError::Impossible) }
     }
 
     fn step(&mut self) -> Result<(u32, i32, String), MessageError> {
@@ -178,7 +201,7 @@ impl<'p> Fields<'p> {
         Ok((step, errno, String::from_utf8_lossy(detail).into_owned()))
     }
 
-    const fn end<T>(&self, value: T) -> Result<T, MessageError>
+    pub(super) const fn end<T>(&self, value: T) -> Result<T, MessageError>
     where
         T: Copy,
     {
@@ -207,10 +230,7 @@ impl FromStage {
                 packet.extend_from_slice(&bytes[..bytes.len().min(MAX_PACKET - 1)]);
             }
             Self::Ended { status, user_us, system_us, peak_resident } => {
-                let (kind, value) = match status {
-                    Status::Exited(status) => (0, i32::from(*status)),
-                    Status::Signaled(signal) => (1, *signal),
-                };
+                let (kind, value) = status.code();
                 packet.extend([ENDED, kind]);
                 packet.extend(value.to_le_bytes());
                 for field in [user_us, system_us, peak_resident] {
@@ -251,19 +271,12 @@ impl FromStage {
                 fields.rest = &[];
                 Self::Discarded { path: PathBuf::from(path) }
             }
-            ENDED => {
-                let status = match (fields.byte()?, fields.number()?) {
-                    (0, value) => Status::Exited(u8::try_from(value).map_err(|_| MessageError::Impossible)?),
-                    (1, signal @ 1..=64) => Status::Signaled(signal),
-                    _ => return Err(MessageError::Impossible),
-                };
-                Self::Ended {
-                    status,
-                    user_us: u64::from_le_bytes(fields.take()?),
-                    system_us: u64::from_le_bytes(fields.take()?),
-                    peak_resident: u64::from_le_bytes(fields.take()?),
-                }
-            }
+            ENDED => Self::Ended {
+                status: Status::of(fields.byte()?, fields.number()?)?,
+                user_us: u64::from_le_bytes(fields.take()?),
+                system_us: u64::from_le_bytes(fields.take()?),
+                peak_resident: u64::from_le_bytes(fields.take()?),
+            },
             tag => return Err(MessageError::UnknownTag(tag)),
         };
         fields.end(())?;
@@ -277,7 +290,7 @@ impl FromStage {
     }
 }
 
-fn put_number(packet: &mut Vec<u8>, tag: u8, number: i32) {
+pub(super) fn put_number(packet: &mut Vec<u8>, tag: u8, number: i32) {
     packet.push(tag);
     packet.extend(number.to_le_bytes());
 }
@@ -310,10 +323,7 @@ impl ToInit {
         let mut fields = Fields::of(packet);
         match fields.byte()? {
             SIGNAL => {
-                let signal = fields.number()?;
-                if !(1..=64).contains(&signal) {
-                    return Err(MessageError::Impossible);
-                }
+                let signal = fields.signal()?;
                 fields.end(Self::Signal(signal))
             }
             END => fields.end(Self::End),

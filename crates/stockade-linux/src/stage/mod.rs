@@ -11,8 +11,10 @@ pub(crate) mod gate;
 mod init;
 mod last;
 pub mod message;
+mod overlay;
 mod privileges;
 pub mod service_message;
+pub mod spawner;
 mod streams;
 mod tree;
 mod view;
@@ -55,6 +57,8 @@ pub(crate) struct Stage<'p> {
     view: Option<View>,
     /// This end of the socket service, where the plan has a gate.
     service: Option<Channel>,
+    /// This end of the channel through which commands are asked for, where the sandbox lasts.
+    commands: Option<Channel>,
     /// What the supervisor gets of the gate.
     gate: GateSockets,
     /// Steps that were carried out before there was a plan.
@@ -68,11 +72,11 @@ impl<'p> Stage<'p> {
         stdio: InnerStdio,
         mask: Mask,
         cgroups: Vec<OwnedFd>,
-        service: Option<Channel>,
+        [service, commands]: [Option<Channel>; 2],
         ahead: Option<Ahead>,
     ) -> Self {
         let (view, gate) = (None, GateSockets::default());
-        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view, service, gate, ahead }
+        Self { plan, channel, stdio: Some(stdio), mask, cgroups, view, service, commands, gate, ahead }
     }
 
     /// Carries out the plan's steps, starts the command and becomes init. Never returns.
@@ -95,10 +99,11 @@ impl<'p> Stage<'p> {
             self.wait_to_proceed();
         }
         self.perform_all(&shared);
+        let child = if self.commands.is_some() { init::Child::Spawner } else { init::Child::Command };
         match self.start(&own) {
-            Ok((command, children)) => {
+            Ok((pid, children)) => {
                 drop((self.view, self.gate));
-                init::run(self.plan, &self.channel, self.service, command, &children)
+                init::run(self.plan, &self.channel, self.service, child(pid), &children)
             }
             Err(Failure { errno, .. }) => {
                 self.tell(&FromStage::ExecFailed { errno });
@@ -113,7 +118,8 @@ impl<'p> Stage<'p> {
     }
 
     fn is_for_command_only(&self, step: usize) -> bool {
-        matches!(self.plan.steps[step].operation, Operation::Landlock { .. } | Operation::SystemCalls { .. })
+        use Operation::{Landlock, ServeCommands, SystemCalls};
+        matches!(self.plan.steps[step].operation, Landlock { .. } | SystemCalls { .. } | ServeCommands)
     }
 
     /// Whether steps write to directories that the supervisor makes after this process; otherwise they are carried out
@@ -174,7 +180,10 @@ impl<'p> Stage<'p> {
         if !self.needs_private_directories() {
             self.wait_to_proceed();
         }
-        let command = Command::prepare(&self.plan.command)?;
+        let command = match self.commands {
+            Some(_) => None,
+            None => Some(Command::prepare(&self.plan.command)?),
+        };
         crate::sys::title::erase_arguments()?;
         // Nothing inside may look into init, whose memory is a copy of the supervisor's. In tier `landlock` the domain sees to
         // that, and another sandbox around this one has to be able to read the paths that init opens.
@@ -187,12 +196,18 @@ impl<'p> Stage<'p> {
         streams.give_terminal().map_err(StreamError::Session)?;
         // Opened in the new process namespace, so that the supervisor sees the sandbox's processes as they do.
         let proc = self.view.as_ref().map(|_| open_directory(Path::new("/proc"))).transpose()?;
+        let serves = self.commands.is_some();
         let last = LastSteps { stage: self, own, command, streams, proc };
         // In tier `landlock` init has to end the others when the supervisor ends, so it must not wait for what may itself wait for
-        // the supervisor; in the other it is ended, and everything with it.
-        let memory = if self.plan.tier == Tier::Namespaces { Memory::Shared } else { Memory::Own };
-        // Dropping `last` here matters: copies of the command's streams would keep its pipes open.
-        Ok((spawn(&last, LastSteps::become_command, memory)?, children))
+        // the supervisor; in the other it is ended, and everything with it. The spawner stays, and cannot use init's memory.
+        let shares = self.plan.tier == Tier::Namespaces && !serves;
+        let memory = if shares { Memory::Shared } else { Memory::Own };
+        let started = spawn(&last, LastSteps::become_command, memory)?;
+        // Dropping `last` here matters: copies of the command's streams would keep its pipes open. So does the channel of the
+        // spawner, whose end the supervisor would not see otherwise.
+        drop(last);
+        self.commands = None;
+        Ok((started, children))
     }
 
     fn perform(&mut self, operation: &Operation) -> Result<(), Failure> {
@@ -237,6 +252,9 @@ impl<'p> Stage<'p> {
             Operation::Bind { source, target, access } => view.bind(source, target, *access),
             Operation::Socket { source, target } => view.socket(source, target),
             Operation::CopyOnWrite { source, target } => view.copy_on_write(source, target),
+            Operation::Layered { source, target, sealed, writes } => {
+                view.layered(source, target, sealed, writes.as_ref())
+            }
             Operation::Mask { target, directory } => view.mask(target, *directory),
             Operation::ReadOnly { target } => view.read_only(target),
             Operation::Pin { target } => view.pin(target),
@@ -272,6 +290,7 @@ impl<'p> Stage<'p> {
             }
         }
         keep.extend(self.service.as_ref().map(AsFd::as_fd));
+        keep.extend(self.commands.as_ref().map(AsFd::as_fd));
         keep.extend(self.gate.descriptors());
         keep.extend(self.view.iter().flat_map(View::descriptors));
         crate::sys::descriptors::close_all_but(&keep)

@@ -17,22 +17,52 @@ pub(crate) fn kill_descendants() {
     }
 }
 
+/// The processes that descend from one, and those of the session that it leads, without those that have ended already and
+/// only wait to be reaped.
+pub(crate) fn belonging_to(leader: i32) -> Vec<i32> {
+    let all = stats();
+    let parents = all.iter().map(|(&pid, stat)| (pid, stat.parent)).collect();
+    let mut found = descendants(leader, &parents);
+    found.extend(all.iter().filter(|(_, stat)| stat.session == leader).map(|(&pid, _)| pid));
+    found.sort_unstable();
+    found.dedup();
+    found.retain(|pid| all.get(pid).is_some_and(|stat| !stat.has_ended));
+    found
+}
+
 /// The parent of every visible process.
 fn parents() -> HashMap<i32, i32> {
+    stats().into_iter().map(|(pid, stat)| (pid, stat.parent)).collect()
+}
+
+/// What `/proc/PID/stat` says of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    has_ended: bool,
+    parent: i32,
+    session: i32,
+}
+
+/// Every visible process.
+fn stats() -> HashMap<i32, Stat> {
     let Ok(entries) = fs::read_dir("/proc") else { return HashMap::new() };
     entries
         .flatten()
         .filter_map(|entry| {
             let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            Some((pid, parent_in(&stat)?))
+            Some((pid, read(&stat)?))
         })
         .collect()
 }
 
-/// The fourth field of `/proc/PID/stat`; the second is a name in parentheses that may hold anything.
-fn parent_in(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+/// State, parent and session (`proc_pid_stat(5)`); the second field is a name in parentheses that may hold anything.
+fn read(stat: &str) -> Option<Stat> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X" | "x");
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Stat { has_ended, parent, session })
 }
 
 fn descendants(root: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
@@ -67,7 +97,9 @@ mod tests {
 
     #[test]
     fn names_cannot_shift_the_parent() {
-        assert_eq!(parent_in("7 (a) S 99 (b) R 5 6"), Some(5));
-        assert_eq!(parent_in("nonsense"), None);
+        let stat = Stat { has_ended: false, parent: 5, session: 7 };
+        assert_eq!(read("7 (a) S 99 (b) R 5 6 7 8"), Some(stat));
+        assert_eq!(read("7 (a) Z 5 6 7 8"), Some(Stat { has_ended: true, ..stat }));
+        assert_eq!(read("nonsense"), None);
     }
 }

@@ -15,12 +15,15 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use stockade_spec::plan::BindAccess;
+use stockade_spec::request::Upper;
+
+use super::overlay;
 
 use crate::sys::mount::{MountAttributes, set_attributes};
 
@@ -169,19 +172,25 @@ impl View {
             rustix::fs::mkdirat(&self.store, &path, Mode::from_raw_mode(0o755))?;
             Ok(rustix::fs::openat(&self.store, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
         };
-        let (upper, work) = (layer("upper")?, layer("work")?);
-        let lower = rustix::fs::open(source, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        // Descriptors named through /proc need no escaping, whatever the paths hold.
-        for (key, layer) in [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)] {
-            let path = format!("/proc/self/fd/{}", layer.as_raw_fd());
-            rustix::mount::fsconfig_set_string(&context, key, path)?;
-        }
-        // Overlays of a user namespace keep their marks in user extended attributes (kernel overlayfs.rst).
-        rustix::mount::fsconfig_set_flag(&context, "userxattr")?;
-        rustix::mount::fsconfig_create(&context)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-        let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+        let writes = Some([layer("upper")?, layer("work")?]);
+        let mount = overlay::mount(&[overlay::open_layer(source)?], writes.as_ref())?;
+        self.attach_at(mount.as_fd(), target, Shape::Directory)
+    }
+
+    /// Shows a directory of the host under layers of the host.
+    pub(crate) fn layered(
+        &mut self,
+        source: &Path,
+        target: &Path,
+        sealed: &[PathBuf],
+        writes: Option<&Upper>,
+    ) -> io::Result<()> {
+        let mut lower = sealed.iter().map(|layer| overlay::open_layer(layer)).collect::<io::Result<Vec<_>>>()?;
+        lower.push(overlay::open_layer(source)?);
+        let open = |Upper { upper, work }: &Upper| -> io::Result<[OwnedFd; 2]> {
+            Ok([overlay::open_layer(upper)?, overlay::open_layer(work)?])
+        };
+        let mount = overlay::mount(&lower, writes.map(open).transpose()?.as_ref())?;
         self.attach_at(mount.as_fd(), target, Shape::Directory)
     }
 

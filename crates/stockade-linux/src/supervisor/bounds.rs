@@ -37,12 +37,23 @@ enum Group {
 impl Bounds {
     /// Sets up what has to be there before the first process is.
     pub(super) fn prepare(plan: &Plan, facts: &CgroupFacts, started: Instant) -> Result<Self, LimitError> {
-        let time = limit_of(plan, Resource::Time).map(Duration::from_millis);
+        // In a sandbox that lasts, each command has this time.
+        let lasts = plan.steps.iter().any(|step| step.operation == Operation::ServeCommands);
+        let time = limit_of(plan, Resource::Time).filter(|_| !lasts).map(Duration::from_millis);
         refuse_split_groups(plan)?;
         let group = make_cgroup(plan, facts)?;
         let out_of_memory = group.as_ref().map_or(Ok(None), Cgroup::out_of_memory_descriptor)?;
         let deadline = time.and_then(|time| started.checked_add(time));
         Ok(Self { group: group.map(Group::Own), sampler: None, deadline, out_of_memory, store: None })
+    }
+
+    /// The directories of the control groups in which everything inside is, and nothing else.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &std::path::Path> {
+        let own = match &self.group {
+            Some(Group::Own(group)) => Some(group.paths()),
+            _ => None,
+        };
+        own.into_iter().flatten()
     }
 
     /// The directory for `CLONE_INTO_CGROUP`.

@@ -12,6 +12,7 @@ use stockade_spec::plan::gate::GateRules;
 use stockade_spec::plan::{Operation, Plan, Resource, Side};
 
 use super::bounds::Bounds;
+use super::commands::CommandService;
 use super::error::LaunchError;
 use super::gate::GateParts;
 use super::namespaces::Namespaces;
@@ -79,12 +80,27 @@ impl<'a> Launching<'a> {
         let signals = Signals::block(FORWARDED).map_err(LaunchError::Signals)?;
         fault::place();
         fault::steps(plan, |operation| matches!(operation, Operation::Gate { .. }))?;
-        let (sandbox, channel, service) = start_stage(plan, inner, &signals, &bounds, namespaces)?;
+        let started_stage = start_stage(plan, inner, &signals, &bounds, namespaces)?;
+        let Started { sandbox, channel, service, commands } = started_stage;
         fault::steps(plan, |operation| *operation == Operation::CreateNamespaces)?;
         fault::place();
         bounds.enclose(plan, cgroups, sandbox.pid)?;
         let private = PrivateDirectories::default();
-        Ok(Self(RunningParts { plan, bounds, private, relay, signals, channel, service, sandbox, denials, started }))
+        let proc = None;
+        Ok(Self(RunningParts {
+            plan,
+            bounds,
+            private,
+            relay,
+            signals,
+            channel,
+            service,
+            proc,
+            commands,
+            sandbox,
+            denials,
+            started,
+        }))
     }
 
     /// Lets the command begin, and returns when it is being executed.
@@ -140,19 +156,31 @@ fn proceed(channel: &Channel) -> Result<(), LaunchError> {
     }
 }
 
+/// The new process, and the supervisor's ends of what leads there.
+struct Started {
+    sandbox: Sandbox,
+    channel: Channel,
+    service: Option<SocketService>,
+    commands: Option<CommandService>,
+}
+
 fn start_stage(
     plan: &Plan,
     inner: InnerStdio,
     signals: &Signals,
     bounds: &Bounds,
     namespaces: Namespaces,
-) -> Result<(Sandbox, Channel, Option<SocketService>), LaunchError> {
+) -> Result<Started, LaunchError> {
     let (ours, theirs) = Channel::pair().map_err(LaunchError::Channel)?;
     let service = plan.gate_routes().map(|_| SocketService::pair()).transpose().map_err(LaunchError::Channel)?;
     let (service, served) = service.unzip();
+    let lasts = plan.steps.iter().any(|step| step.operation == Operation::ServeCommands);
+    let commands = lasts.then(CommandService::pair).transpose().map_err(LaunchError::Channel)?;
+    let (commands, asked) = commands.unzip();
     let entrances = bounds.entrances()?;
     let mask = signals.previous();
-    let parts = StageParts { plan, ours, service, theirs, inner, mask, entrances, served, ahead: None };
+    let served = [served, asked];
+    let parts = StageParts { plan, ours, service, commands, theirs, inner, mask, entrances, served, ahead: None };
     let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
     let error = if namespaced { LaunchError::Namespaces } else { LaunchError::Process };
     let (parts, pid, pidfd) = match namespaces.take_for(plan).map_err(error)? {
@@ -160,7 +188,8 @@ fn start_stage(
         None => parts.start(if namespaced { ALL_NAMESPACES } else { 0 }, bounds),
     }
     .map_err(error)?;
-    Ok((Sandbox { pidfd, pid, reaped: false }, parts.ours, parts.service))
+    let sandbox = Sandbox { pidfd, pid, reaped: false };
+    Ok(Started { sandbox, channel: parts.ours, service: parts.service, commands: parts.commands })
 }
 
 /// What the stage begins with, and the supervisor's ends of it: both processes have all of it at first.
@@ -168,11 +197,12 @@ struct StageParts<'a> {
     plan: &'a Plan,
     ours: Channel,
     service: Option<SocketService>,
+    commands: Option<CommandService>,
     theirs: Channel,
     inner: InnerStdio,
     mask: Mask,
     entrances: Vec<OwnedFd>,
-    served: Option<Channel>,
+    served: [Option<Channel>; 2],
     ahead: Option<Ahead>,
 }
 
@@ -192,9 +222,9 @@ impl StageParts<'_> {
     }
 
     fn become_stage(self) -> ! {
-        let Self { plan, ours, service, theirs, inner, mask, entrances, served, ahead } = self;
+        let Self { plan, ours, service, commands, theirs, inner, mask, entrances, served, ahead } = self;
         // As long as the stage holds this end too, it cannot see that the supervisor's is gone.
-        drop((ours, service));
+        drop((ours, service, commands));
         Stage::new(plan, theirs, inner, mask, entrances, served, ahead).run()
     }
 }
@@ -275,6 +305,10 @@ fn make_running(
         }
         _ => None,
     };
+    if let (Some(commands), Some(proc)) = (&mut parts.commands, &proc) {
+        commands.look_at(proc.try_clone().map_err(LaunchError::Channel)?);
+        parts.proc = Some(proc.try_clone().map_err(LaunchError::Channel)?);
+    }
     parts.bounds.watch(parts.plan, proc, store, parts.sandbox.pid)?;
     let gate = parts.service.take().map(|service| {
         let undelivered = notices.into_iter().map(Undelivered::new).collect();

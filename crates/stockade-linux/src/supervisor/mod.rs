@@ -1,6 +1,9 @@
 //! Outside: launches a plan, follows the run to its end, and leaves nothing behind.
 
+mod attached;
 mod bounds;
+mod commands;
+mod detach;
 mod error;
 mod gate;
 mod launch;
@@ -10,6 +13,9 @@ mod running;
 mod service;
 mod terminal;
 
+pub use attached::{AttachError, Attached, Passed, Peer, PeerNews};
+pub use commands::{CommandError, CommandService, News};
+pub use detach::detach;
 pub use error::{LaunchError, RunError};
 pub use gate::GateParts;
 pub use launch::{Launch, Launching, launch};

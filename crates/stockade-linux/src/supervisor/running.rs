@@ -1,7 +1,7 @@
 //! The supervisor's loop, from the start of the command to the end of the last process.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,13 @@ use stockade_spec::plan::Plan;
 use stockade_spec::report::{Area, Outcome, OutputSizes, Usage};
 
 use super::bounds::Bounds;
+use super::commands::CommandService;
 use super::error::RunError;
 use super::gate::GateParts;
 use super::launch::{PrivateDirectories, Sandbox};
 use super::service::SocketService;
 use crate::denials::{Attempt, DenialLog};
+use crate::freeze::{FreezeError, Freezer};
 use crate::observe::gatekeeper::Gatekeeper;
 use crate::observe::{Activity, Observer};
 use crate::relay::{Relay, RelayError, RelayEvent};
@@ -32,6 +34,10 @@ pub trait Watch: std::fmt::Debug {
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Does it.
     fn ready(&mut self, denials: &mut DenialLog<'_>);
+    /// Whether the run is to be ended.
+    fn is_done(&self) -> bool {
+        false
+    }
     /// Called once at most: nothing that the command started runs any more, though the kernel may still be closing its files
     /// and taking down what held it. Not called when the run ends in another way than by itself.
     fn over(&mut self, denials: &mut DenialLog<'_>);
@@ -50,6 +56,10 @@ pub(super) struct RunningParts<'a> {
     pub(super) channel: Channel,
     /// Where the plan has a gate; taken when the stage is ready.
     pub(super) service: Option<SocketService>,
+    /// The sandbox's `/proc`, where it lasts.
+    pub(super) proc: Option<OwnedFd>,
+    /// Where the sandbox lasts; taken by whoever has commands for it.
+    pub(super) commands: Option<CommandService>,
     pub(super) denials: DenialLog<'a>,
     pub(super) started: Instant,
 }
@@ -141,6 +151,24 @@ impl<'a> Running<'a> {
         self.gate.take()
     }
 
+    /// Hands over what starts commands in a sandbox that lasts, once; `None` in a run of one command.
+    pub fn take_commands(&mut self) -> Option<CommandService> {
+        self.parts.commands.take()
+    }
+
+    /// What stops the processes of a sandbox that lasts for a moment. To be made before the first command runs.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be opened.
+    pub fn freezer(&self) -> Result<Freezer, FreezeError> {
+        let proc = self.parts.proc.as_ref().map(AsFd::as_fd);
+        let missing = || FreezeError::Call {
+            operation: "open the sandbox's `/proc`",
+            source: std::io::ErrorKind::NotFound.into(),
+        };
+        Freezer::of(self.parts.bounds.groups(), self.parts.sandbox.pid, proc.ok_or_else(missing)?)?.sparing_what_runs()
+    }
+
     /// Follows the run to its end, looks at what is watched, and asks the gatekeeper about connections that would leave
     /// through the gate. Without one, all are refused.
     ///
@@ -223,11 +251,14 @@ impl<'a> Running<'a> {
             self.nothing_runs(watches);
         }
         let mut happened = false;
-        for (place, watch) in (layout.watch_first..).zip(watches) {
+        for (place, watch) in (layout.watch_first..).zip(&mut *watches) {
             if is_ready(place) {
                 watch.ready(&mut self.parts.denials);
                 happened = true;
             }
+        }
+        if happened && watches.iter().any(|watch| watch.is_done()) {
+            self.end_by_watch()?;
         }
         self.leave_terminal_to_questions(happened)?;
         if is_ready(SIGNALS) {
@@ -424,6 +455,16 @@ impl<'a> Running<'a> {
             self.end_with(outcome)?;
         }
         Ok(())
+    }
+
+    /// Ends everything, because whoever watches has no further use for it.
+    fn end_by_watch(&mut self) -> Result<(), RunError> {
+        if self.patience.is_some() {
+            return Ok(());
+        }
+        self.parts.bounds.stop_looking();
+        self.patience = Instant::now().checked_add(PATIENCE);
+        self.tell(ToInit::End)
     }
 
     /// Ends everything, with a reason.

@@ -173,6 +173,16 @@ pub(crate) fn try_user_namespace() -> io::Result<()> {
     }
 }
 
+/// `fork(2)`: `None` in the child, the child's process id in the parent.
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: only called by the spawner, which has one thread (it descends from the stage, a forked copy of a process that was
+    // checked to have one), and by `detach`, which checks; so the child may use everything that the parent could.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
 /// Who uses the memory of a process that [`spawn`] makes, until it executes a program or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {

@@ -20,3 +20,4 @@ pub(crate) mod stack;
 pub(crate) mod title;
 pub(crate) mod usage;
 pub(crate) mod user_namespace;
+pub(crate) mod wait;

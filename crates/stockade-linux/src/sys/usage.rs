@@ -23,14 +23,20 @@ pub(crate) fn of_children() -> io::Result<ChildUsage> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded, so it filled the buffer.
-    let usage = unsafe { usage.assume_init() };
-    let microseconds = |time: libc::timeval| {
-        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
-    };
-    Ok(ChildUsage {
-        user_us: microseconds(usage.ru_utime),
-        system_us: microseconds(usage.ru_stime),
-        // ru_maxrss is in kilobytes (getrusage(2)).
-        peak_resident: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
-    })
+    Ok(ChildUsage::of(unsafe { usage.assume_init_ref() }))
+}
+
+impl ChildUsage {
+    /// As the kernel states it.
+    pub(super) fn of(usage: &libc::rusage) -> Self {
+        let microseconds = |time: libc::timeval| {
+            u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
+        };
+        Self {
+            user_us: microseconds(usage.ru_utime),
+            system_us: microseconds(usage.ru_stime),
+            // ru_maxrss is in kilobytes (getrusage(2)).
+            peak_resident: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
+        }
+    }
 }

@@ -122,7 +122,7 @@ impl Sandbox {
     }
 
     /// Freezes it, also on a machine that is so busy that it takes more than one try.
-    pub(crate) fn freeze<'f>(&self, freezer: &'f Freezer) -> Frozen<'f> {
+    pub(crate) fn freeze(&self, freezer: &Freezer) -> Frozen {
         for _ in 0..20 {
             match freezer.freeze(&[]) {
                 Err(FreezeError::Unstable { .. } | FreezeError::Busy { .. } | FreezeError::Stuck { .. }) => {}

@@ -89,6 +89,12 @@ pub enum CompileError {
         /// Why, and what would help.
         reason: String,
     },
+    /// A sandbox that lasts in a tier without mounts.
+    #[error(
+        "a sandbox that keeps its changes apart needs tier `namespaces`, since its layers are mounts; run directly in the \
+         workspace with `stockade run`, or see `stockade doctor` for what makes that tier work"
+    )]
+    LayersNeedMounts,
     /// File operations are to be traced, and nobody can be asked about them.
     #[error(
         "file operations cannot be traced: another sandbox around this one has the only listener for system calls that a \

@@ -6,7 +6,7 @@ use super::error::CompileError;
 use super::gate::Gate;
 use super::view::{Entry, Node, Settled, View};
 use super::{
-    Input, degraded, environment, gate, home, landlock, limits, protected, resolution, rules, sockets, system,
+    Input, degraded, environment, gate, home, landlock, layered, limits, protected, resolution, rules, sockets, system,
     workspace,
 };
 use crate::plan::{
@@ -41,7 +41,7 @@ impl Steps {
     }
 
     /// A step without which the run is no less closed, only less furnished.
-    fn add_degradable(&mut self, operation: Operation, protection: Protection) {
+    pub(super) fn add_degradable(&mut self, operation: Operation, protection: Protection) {
         self.steps.push(Step { operation, protection, degradable: true });
     }
 
@@ -93,7 +93,7 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
     sweep(&mut steps, input);
     enter(&mut steps, input, gate);
     for entry in view.entries() {
-        mount(&mut steps, entry);
+        mount(&mut steps, entry, input);
     }
     steps.add(Operation::SwitchRoot, Protection::FileVisibility);
     steps.take(&bounds, Side::Stage);
@@ -104,6 +104,9 @@ pub(super) fn plan(input: Input<'_>) -> Result<Plan, CompileError> {
         steps.add(Operation::Landlock { ruleset }, Protection::Files);
     }
     steps.add(Operation::SystemCalls { filter: filter(input)? }, Protection::Kernel);
+    if request.layers.is_some() {
+        steps.add(Operation::ServeCommands, Protection::Processes);
+    }
 
     Ok(Plan {
         version: PLAN_VERSION,
@@ -148,7 +151,7 @@ pub(super) fn command(request: &Request, environment: Vec<(std::ffi::OsString, s
 
 /// The sweep of protected files, where the workspace can be written.
 pub(super) fn sweep(steps: &mut Steps, input: Input<'_>) {
-    if input.policy.filesystem.workspace == WorkspaceAccess::Write {
+    if writes_workspace(input) {
         let workspace = input.request.workspace.clone();
         let patterns = protected::protected_patterns(input.policy);
         steps.add(Operation::SweepProtected { workspace, patterns }, Protection::ProtectedFiles);
@@ -163,7 +166,12 @@ fn mount_root(input: Input<'_>) -> Operation {
     Operation::MountRoot { size, inodes: (size / BYTES_PER_FILE).clamp(LEAST_FILES, MOST_FILES) }
 }
 
-fn mount(steps: &mut Steps, entry: &Entry) {
+/// Whether what is written to the workspace is there at once.
+fn writes_workspace(input: Input<'_>) -> bool {
+    input.policy.filesystem.workspace == WorkspaceAccess::Write && input.request.layers.is_none()
+}
+
+fn mount(steps: &mut Steps, entry: &Entry, input: Input<'_>) {
     let target = entry.path.clone();
     let source = || entry.path.clone();
     let operation = match &entry.node {
@@ -174,6 +182,7 @@ fn mount(steps: &mut Steps, entry: &Entry) {
         Node::Socket => Operation::Socket { source: source(), target },
         Node::Link { text } => Operation::Symlink { target, text: text.clone() },
         Node::Host(access) => Operation::Bind { source: source(), target, access: *access },
+        Node::CopyOnWrite if input.request.layers.is_some() => return layered::add(steps, entry, input),
         Node::CopyOnWrite => {
             let operation = Operation::CopyOnWrite { source: source(), target };
             return steps.add_degradable(operation, entry.protection);
@@ -216,14 +225,16 @@ pub(super) fn explanations(view: &Settled, input: Input<'_>) -> Result<Explanati
         }
     }
     Ok(Explanations {
-        writable: host(|node| matches!(node, Node::Host(BindAccess::Write))),
+        writable: {
+            let kept = input.request.layers.iter().map(|_| input.request.workspace.clone());
+            host(|node| matches!(node, Node::Host(BindAccess::Write))).into_iter().chain(kept).collect()
+        },
         readable: host(|node| matches!(node, Node::Host(BindAccess::ReadOnly) | Node::CopyOnWrite)),
         denied,
-        protected: match input.policy.filesystem.workspace {
-            WorkspaceAccess::Write => {
-                protected::protected_patterns(input.policy).into_iter().chain(protected::existing(view)).collect()
-            }
-            WorkspaceAccess::ReadOnly => Vec::new(),
+        protected: if writes_workspace(input) {
+            protected::protected_patterns(input.policy).into_iter().chain(protected::existing(view)).collect()
+        } else {
+            Vec::new()
         },
     })
 }

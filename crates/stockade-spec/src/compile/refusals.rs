@@ -7,7 +7,9 @@ use crate::report::Protection;
 /// Refuses before anything is worked out.
 pub(super) fn check(input: Input<'_>) -> Result<(), CompileError> {
     let request = input.request;
-    if request.command.first().is_none_or(|program| program.is_empty()) {
+    // A sandbox that lasts is told its commands later.
+    let later = request.layers.is_some() && request.command.is_empty();
+    if !later && request.command.first().is_none_or(|program| program.is_empty()) {
         return Err(CompileError::NoCommand);
     }
     for (what, path) in [

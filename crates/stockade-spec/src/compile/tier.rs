@@ -18,7 +18,13 @@ pub(super) fn choose(input: Input<'_>) -> Result<Tier, CompileError> {
         }
         (only, asked) => asked.or(only),
     };
+    let asked = match input.request.layers {
+        // Layers are mounts; where none can be made, that is the error, and not the lack of a weaker tier's.
+        Some(_) => Some(asked.unwrap_or(Tier::Namespaces)),
+        None => asked,
+    };
     match asked {
+        Some(Tier::Landlock) if input.request.layers.is_some() => Err(CompileError::LayersNeedMounts),
         Some(tier) => works(tier, facts).map(|()| tier),
         None => works(Tier::Namespaces, facts)
             .map(|()| Tier::Namespaces)

@@ -61,6 +61,10 @@ pub(super) fn too_broad(directory: &Path, request: &Request) -> Option<&'static 
 
 /// Puts the workspace into the view.
 pub(super) fn put(view: &mut View, input: Input<'_>) {
+    if input.request.layers.is_some() {
+        view.put(&input.request.workspace, Node::CopyOnWrite, Protection::Files);
+        return;
+    }
     let access = match input.policy.filesystem.workspace {
         WorkspaceAccess::ReadOnly => BindAccess::ReadOnly,
         WorkspaceAccess::Write => BindAccess::Write,
@@ -72,6 +76,10 @@ pub(super) fn put(view: &mut View, input: Input<'_>) {
 /// one could be put there. Where any other protected file's parent is renamed and made anew, the sweep catches it.
 pub(super) fn put_protected(view: &mut View, input: Input<'_>) {
     let Input { request, facts, host, .. } = input;
+    if request.layers.is_some() {
+        // Nothing written reaches the host before it is applied, where the same files are held back.
+        return;
+    }
     let workspace = &request.workspace;
     let git = workspace.join(".git");
     if *host.at(&git) == PathFact::File {

@@ -27,6 +27,8 @@ struct Found<'p> {
     landlock_abi: Option<u32>,
     filter: Option<&'p SystemCallFilter>,
     overlay: bool,
+    kept: bool,
+    lasts: bool,
     held: bool,
     sweep: bool,
     gate: bool,
@@ -40,6 +42,8 @@ impl<'p> Found<'p> {
                 Operation::Landlock { ruleset } => found.landlock_abi = Some(ruleset.abi),
                 Operation::SystemCalls { filter } => found.filter = Some(filter),
                 Operation::CopyOnWrite { .. } => found.overlay = true,
+                Operation::Layered { .. } if step.protection == Protection::Caches => found.kept = true,
+                Operation::ServeCommands => found.lasts = true,
                 Operation::SweepProtected { .. } => found.sweep = true,
                 Operation::Gate { .. } => found.gate = true,
                 Operation::ReadOnly { .. } => found.held |= step.protection == Protection::ProtectedFiles,
@@ -56,6 +60,7 @@ impl<'p> Found<'p> {
             Protection::Files => Some(self.files(namespaces)),
             Protection::FileVisibility => either("mount namespace", "none"),
             Protection::Home => either("private directory in memory", "private directory on the host"),
+            Protection::Caches if self.kept => Some("overlay, kept with the sandbox".to_owned()),
             Protection::Caches if self.overlay => Some("overlay in memory".to_owned()),
             Protection::Caches => either("none shown", "Landlock, read-only"),
             Protection::ProtectedFiles => Some(self.protected(namespaces)),
@@ -98,6 +103,9 @@ impl<'p> Found<'p> {
     }
 
     fn protected(&self, namespaces: bool) -> String {
+        if self.lasts {
+            return "the workspace is not written; held back when changes are applied".to_owned();
+        }
         let mut parts = Vec::new();
         if self.held || (namespaces && !self.sweep) {
             parts.push("read-only mounts");

@@ -8,6 +8,7 @@ use super::gate::{GateRoutes, GateRules};
 use super::landlock::LandlockRuleset;
 use super::system_calls::SystemCallFilter;
 use crate::os_text;
+use crate::request::Upper;
 
 /// Who carries an operation out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +168,21 @@ pub enum Operation {
         #[serde(with = "os_text::one")]
         target: PathBuf,
     },
+    /// Show a directory of the host under layers that are kept on the host, where writes to it go; it is not written
+    /// itself.
+    Layered {
+        /// The path on the host.
+        #[serde(with = "os_text::one")]
+        source: PathBuf,
+        /// The path inside.
+        #[serde(with = "os_text::one")]
+        target: PathBuf,
+        /// Layers between, the topmost first; they are only read.
+        #[serde(with = "os_text::list")]
+        sealed: Vec<PathBuf>,
+        /// Where writes go; `None` holds it read-only.
+        writes: Option<Upper>,
+    },
     /// Hide a file (an empty, unreadable one takes its place) or a directory (likewise).
     Mask {
         /// The path inside.
@@ -211,6 +227,8 @@ pub enum Operation {
         /// What it allows.
         filter: SystemCallFilter,
     },
+    /// Start commands whenever the supervisor asks, in place of the one command of a run, until told to end.
+    ServeCommands,
 }
 
 /// What may be done with a bound file or directory.

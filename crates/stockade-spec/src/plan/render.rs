@@ -93,12 +93,19 @@ impl fmt::Display for Operation {
             }
             Self::Socket { source, target } => write!(f, "show socket {}", Place { source, target }),
             Self::CopyOnWrite { source, target } => write!(f, "show copy-on-write {}", Place { source, target }),
+            Self::Layered { source, target, sealed, writes } => {
+                let kept = if writes.is_some() { "with writes kept apart" } else { "read-only" };
+                let (place, count) = (Place { source, target }, sealed.len());
+                write!(f, "show {place} {kept}")?;
+                if count == 0 { Ok(()) } else { write!(f, ", under {count} layers") }
+            }
             Self::Mask { target, directory } => {
                 let kind = if *directory { "directory" } else { "file" };
                 write!(f, "hide {kind} {}", Shown::new(target))
             }
             Self::ReadOnly { target } => write!(f, "hold read-only {}", Shown::new(target)),
             Self::Pin { target } => write!(f, "hold in place {}", Shown::new(target)),
+            Self::ServeCommands => f.write_str("start commands on request"),
             Self::MountProc => f.write_str("mount a fresh /proc"),
             Self::MountDevPts => f.write_str("mount a fresh /dev/pts"),
             Self::MountMqueue => f.write_str("mount a fresh /dev/mqueue"),

@@ -4,15 +4,15 @@ mod limits;
 mod paths;
 
 pub(super) use limits::{
-    connections, connections_at_once, connections_per_second, cpus, disk, file_count, memory, milli_cpus, output,
-    process_count, received, sent, time,
+    connections, connections_at_once, connections_per_second, cpus, disk, file_count, linger, memory, milli_cpus,
+    output, process_count, received, sent, time,
 };
 pub(super) use paths::{allowed_path, deny_rule, protect_rule, socket_path};
 
 use super::diagnostic::{Fault, quoted};
 use super::endpoint::{EndpointError, EndpointRule, port};
 use super::profiles::PROFILES;
-use super::{NetworkDefault, suggest};
+use super::{Checkpoints, NetworkDefault, suggest};
 use crate::report::Protection;
 use crate::tier::Tier;
 
@@ -58,6 +58,13 @@ pub(super) fn network_default(name: &str) -> Result<NetworkDefault, Fault> {
     NetworkDefault::ALL.iter().copied().find(|default| default.name() == name).ok_or_else(|| {
         let message = format!("{} says nothing about endpoints that no rule names", quoted(name));
         Fault::new(message, "write `\"deny\"`, `\"ask\"` or `\"public\"`")
+    })
+}
+
+pub(super) fn checkpoints(name: &str) -> Result<Checkpoints, Fault> {
+    Checkpoints::ALL.iter().copied().find(|when| when.name() == name).ok_or_else(|| {
+        let message = format!("{} does not say when checkpoints are taken", quoted(name));
+        Fault::new(message, "write `\"asked\"` or `\"each-command\"`")
     })
 }
 

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::endpoint::EndpointRule;
-use super::{NetworkDefault, WorkspaceAccess};
+use super::{Checkpoints, NetworkDefault, WorkspaceAccess};
 use crate::report::Protection;
 use crate::tier::Tier;
 use crate::units::{ByteSize, Span};
@@ -32,6 +32,7 @@ pub(super) struct Layer {
     pub(super) limits: LimitsLayer,
     pub(super) environment: EnvironmentLayer,
     pub(super) nested_namespaces: Field<bool>,
+    pub(super) sandbox: LastingLayer,
     /// `Some(None)` is the strongest tier that the machine has.
     pub(super) isolation: Field<Option<Tier>>,
     pub(super) accept_degraded: List<Protection>,
@@ -68,6 +69,12 @@ pub(super) struct LimitsLayer {
     pub(super) disk: Field<ByteSize>,
     pub(super) time: Field<Span>,
     pub(super) output: Field<ByteSize>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LastingLayer {
+    pub(super) checkpoint: Field<Checkpoints>,
+    pub(super) linger: Field<Span>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::layers;
 use super::overrides::Overrides;
 use super::profiles::{DEFAULT_PROFILE, profile_text};
 use super::text::{self, Problems};
-use super::{EnvironmentPolicy, FilesystemPolicy, KernelPolicy, Limits, NetworkPolicy, Policy};
+use super::{EnvironmentPolicy, FilesystemPolicy, KernelPolicy, LastingPolicy, Limits, NetworkPolicy, Policy};
 
 /// Reads and merges: the built-in profile, then `layers` (weakest first), then `overrides`, and last what `workspace`
 /// takes away.
@@ -90,6 +90,7 @@ fn profile(name: &'static str) -> Result<Policy, Vec<Diagnostic>> {
         limits: Limits::default(),
         environment: EnvironmentPolicy::default(),
         kernel: KernelPolicy::default(),
+        sandbox: LastingPolicy::default(),
         isolation: None,
         accept_degraded: Vec::new(),
     };

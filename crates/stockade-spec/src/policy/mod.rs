@@ -6,6 +6,7 @@
 mod checks;
 mod diagnostic;
 pub mod endpoint;
+mod lasting;
 mod layer;
 mod layers;
 mod load;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use diagnostic::{Diagnostic, Source};
+pub use lasting::{Checkpoints, LastingPolicy};
 pub use load::{check, check_workspace, load};
 pub(crate) use network::{MOST_AT_ONCE, MOST_PER_SECOND};
 pub use network::{NetworkDefault, NetworkLimits, NetworkPolicy};
@@ -53,6 +55,9 @@ pub struct Policy {
     pub environment: EnvironmentPolicy,
     /// System calls that a policy may open.
     pub kernel: KernelPolicy,
+    /// Sandboxes that last.
+    #[serde(default)]
+    pub sandbox: LastingPolicy,
     /// The one tier that the policy accepts; `None` is the strongest that the machine has.
     pub isolation: Option<Tier>,
     /// Protections that a weaker tier may leave unenforced, by [`crate::report::Protection`] name.

@@ -3,7 +3,9 @@
 use super::Limits;
 use super::checks;
 use super::diagnostic::{Diagnostic, Fault};
-use super::layer::{EnvironmentLayer, Field, FilesystemLayer, Layer, LimitsLayer, List, Located, NetworkLayer};
+use super::layer::{
+    EnvironmentLayer, Field, FilesystemLayer, LastingLayer, Layer, LimitsLayer, List, Located, NetworkLayer,
+};
 use super::print::Processors;
 use crate::report::Protection;
 
@@ -60,6 +62,7 @@ impl Overrides {
                 set: reader.variables(&self.set),
             },
             nested_namespaces: None,
+            sandbox: LastingLayer::default(),
             isolation: None,
             accept_degraded: Some(self.accept_degraded.iter().copied().map(placeless).collect()),
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{Limits, NetworkPolicy, Policy, WorkspaceAccess};
+use super::{LastingPolicy, Limits, NetworkPolicy, Policy, WorkspaceAccess};
 use crate::tier::Tier;
 
 /// Entries of a list that stand on one line.
@@ -37,6 +37,8 @@ impl Display for Toml<'_> {
             writeln!(f, "{} = {}", Text(name), Text(value))?;
         }
         writeln!(f, "\n[kernel]\nnested-namespaces = {}", policy.kernel.nested_namespaces)?;
+        let LastingPolicy { checkpoint, linger } = policy.sandbox;
+        writeln!(f, "\n[sandbox]\ncheckpoint = \"{}\"\nlinger = \"{linger}\"", checkpoint.name())?;
         writeln!(f, "\n[enforcement]\nisolation = \"{}\"", policy.isolation.map_or("strongest", Tier::name))?;
         list(f, "accept_degraded", &policy.accept_degraded)
     }

@@ -11,7 +11,7 @@ mod tests {
 
     use super::SCHEMA;
     use crate::policy::text::{MAX_ENTRIES, SECTIONS};
-    use crate::policy::{NetworkDefault, PROFILES};
+    use crate::policy::{Checkpoints, NetworkDefault, PROFILES};
     use crate::report::Protection;
 
     fn schema() -> Value {
@@ -59,6 +59,8 @@ mod tests {
         assert_eq!(strings(workspace), BTreeSet::from(["read-only", "write"]));
         let defaults = NetworkDefault::ALL.iter().map(|default| default.name()).collect();
         assert_eq!(strings(&top["network"]["properties"]["default"]["enum"]), defaults);
+        let checkpoints = Checkpoints::ALL.iter().map(|when| when.name()).collect();
+        assert_eq!(strings(&top["sandbox"]["properties"]["checkpoint"]["enum"]), checkpoints);
         assert_eq!(top["filesystem"]["properties"]["read"]["maxItems"], MAX_ENTRIES);
     }
 }

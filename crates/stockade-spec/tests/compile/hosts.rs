@@ -118,6 +118,7 @@ pub(crate) fn request() -> Request {
         trace: Trace::Off,
         temporary: "/tmp".into(),
         run_id: "4f1c".to_owned(),
+        layers: None,
     }
 }
 

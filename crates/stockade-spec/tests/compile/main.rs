@@ -3,6 +3,7 @@
 mod gate;
 mod golden;
 mod hosts;
+mod layers;
 mod limits;
 mod properties;
 mod rules;

@@ -68,6 +68,10 @@ pub(in crate::policy) fn time(value: Span) -> Result<Span, Fault> {
     within(value, "time", Span { milliseconds: 10 }, Span { milliseconds: 3650 * 86_400_000 })
 }
 
+pub(in crate::policy) fn linger(value: Span) -> Result<Span, Fault> {
+    within(value, "linger", Span { milliseconds: 0 }, Span { milliseconds: 3650 * 86_400_000 })
+}
+
 /// A hundredth of a processor is the least that the kernel's bandwidth control takes with its usual period
 /// (`min_cfs_quota_period`, 1 ms of 100 ms).
 pub(in crate::policy) fn milli_cpus(value: u32) -> Result<u32, Fault> {

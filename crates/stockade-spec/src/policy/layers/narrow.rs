@@ -3,9 +3,11 @@
 use super::trusted::{add, add_text};
 use crate::policy::diagnostic::{Fault, quoted};
 use crate::policy::endpoint::{EndpointRule, HostRule};
-use crate::policy::layer::{EnvironmentLayer, Field, FilesystemLayer, Layer, LimitsLayer, List, NetworkLayer};
+use crate::policy::layer::{
+    EnvironmentLayer, Field, FilesystemLayer, LastingLayer, Layer, LimitsLayer, List, NetworkLayer,
+};
 use crate::policy::text::Problems;
-use crate::policy::{FilesystemPolicy, Limits, NetworkDefault, NetworkPolicy, Policy, WorkspaceAccess};
+use crate::policy::{FilesystemPolicy, LastingPolicy, Limits, NetworkDefault, NetworkPolicy, Policy, WorkspaceAccess};
 use crate::tier::Tier;
 
 /// Narrows `policy` by the workspace's layer, and reports everything in it that would widen.
@@ -20,6 +22,7 @@ pub(in crate::policy) fn narrow(policy: &mut Policy, layer: Layer, problems: &mu
     narrow_limits(&mut policy.limits, layer.limits);
     narrow_environment(&mut policy.environment.pass, layer.environment, problems);
     narrow_nested(&mut policy.kernel.nested_namespaces, layer.nested_namespaces, problems);
+    narrow_lasting(&mut policy.sandbox, layer.sandbox, problems);
     narrow_isolation(&mut policy.isolation, layer.isolation, problems);
     let accepted = policy.accept_degraded.clone();
     take_text(
@@ -112,6 +115,21 @@ fn narrow_nested(nested: &mut bool, layer: Field<bool>, problems: &mut Problems<
         }
         Some(wanted) => *nested = wanted.value,
         None => {}
+    }
+}
+
+/// More checkpoints may be taken, and a sandbox may end earlier.
+fn narrow_lasting(policy: &mut LastingPolicy, layer: LastingLayer, problems: &mut Problems<'_>) {
+    if let Some(wanted) = layer.checkpoint {
+        if wanted.value < policy.checkpoint {
+            let remedy = "`checkpoint = \"asked\"` in your own policy";
+            problems.report(wanted.span, widening("have fewer checkpoints taken", remedy));
+        } else {
+            policy.checkpoint = wanted.value;
+        }
+    }
+    if let Some(wanted) = layer.linger {
+        policy.linger = policy.linger.min(wanted.value);
     }
 }
 

@@ -58,6 +58,8 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ("environment", "pass", &["[]", "['LANG']", "['LANG', 'AWS_*']", "['AWS_SECRET']"]),
     ("environment", "set", &["{}", "{ A = '1' }", "{ A = \"\\n\\u001b'\\\"\", 'x.y\"z' = '' }"]),
     ("kernel", "nested-namespaces", &["true", "false"]),
+    ("sandbox", "checkpoint", &["'asked'", "'each-command'"]),
+    ("sandbox", "linger", &["'0s'", "'90s'", "'1h'"]),
     ("enforcement", "isolation", &["'strongest'", "'namespaces'", "'landlock'"]),
     ("enforcement", "accept_degraded", &["[]", "['caches']", "['caches', 'files']"]),
 ];
@@ -152,6 +154,8 @@ fn widened(inner: &Policy, outer: &Policy) -> Option<&'static str> {
         ("pass", subset(&inner.environment.pass, &outer.environment.pass)),
         ("set", inner.environment.set == outer.environment.set),
         ("nested", !inner.kernel.nested_namespaces || outer.kernel.nested_namespaces),
+        ("checkpoint", inner.sandbox.checkpoint >= outer.sandbox.checkpoint),
+        ("linger", inner.sandbox.linger <= outer.sandbox.linger),
         ("isolation", strict(inner.isolation) >= strict(outer.isolation)),
         ("accept_degraded", subset(&inner.accept_degraded, &outer.accept_degraded)),
     ]
@@ -164,7 +168,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_workspace_file_never_widens(machine in layer(22, true), user in layer(8, true), own in layer(2, false)) {
+    fn a_workspace_file_never_widens(machine in layer(24, true), user in layer(8, true), own in layer(2, false)) {
         let layers = [source(&machine), source(&user)];
         let outer = load(&layers, None, &Overrides::default()).expect("the pool holds valid values");
         let workspace = Source { name: ".stockade.toml", text: &own };
@@ -175,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_loads_to_the_same(machine in layer(22, true), own in layer(3, false)) {
+    fn what_is_printed_loads_to_the_same(machine in layer(24, true), own in layer(3, false)) {
         let workspace = Source { name: ".stockade.toml", text: &own };
         let layers = [source(&machine)];
         let overrides = Overrides::default();

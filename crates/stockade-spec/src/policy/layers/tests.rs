@@ -1,5 +1,5 @@
 use crate::Tier;
-use crate::policy::{Diagnostic, NetworkDefault, Overrides, Policy, Source, WorkspaceAccess, load};
+use crate::policy::{Checkpoints, Diagnostic, NetworkDefault, Overrides, Policy, Source, WorkspaceAccess, load};
 
 fn source(text: &str) -> Source<'_> {
     Source { name: "p.toml", text }
@@ -109,6 +109,8 @@ const OUTER: &str = r#"
     pass = ["LANG", "AWS_*"]
     [kernel]
     nested-namespaces = true
+    [sandbox]
+    linger = "1m"
     [enforcement]
     accept_degraded = ["caches", "home"]
 "#;
@@ -137,6 +139,9 @@ fn a_workspace_file_takes_away() {
         pass = ["AWS_*"]
         [kernel]
         nested-namespaces = false
+        [sandbox]
+        checkpoint = "each-command"
+        linger = "2m"
         [enforcement]
         isolation = "namespaces"
         accept_degraded = ["caches"]
@@ -156,6 +161,7 @@ fn a_workspace_file_takes_away() {
     assert_eq!(policy.limits.milli_cpus, Some(1_000));
     assert_eq!(policy.environment.pass, ["AWS_*"]);
     assert!(!policy.kernel.nested_namespaces);
+    assert_eq!((policy.sandbox.checkpoint, policy.sandbox.linger.milliseconds), (Checkpoints::EachCommand, 60_000));
     assert_eq!((policy.isolation, policy.accept_degraded), (Some(Tier::Namespaces), vec!["caches".to_owned()]));
     assert_eq!(narrowed(OUTER, "version = 1").expect("says nothing"), merged(&[OUTER]));
 }
@@ -184,6 +190,7 @@ fn a_workspace_file_that_widens_is_refused_at_its_place() {
         (OUTER, "[environment]\npass = ['AWS_SECRET_ACCESS_KEY']", "'AWS_SECRET_ACCESS_KEY'"),
         (OUTER, "[environment]\nset = { LD_PRELOAD = 'x' }", "LD_PRELOAD = 'x'"),
         ("", "[kernel]\nnested-namespaces = true", "true"),
+        ("[sandbox]\ncheckpoint = 'each-command'", "[sandbox]\ncheckpoint = 'asked'", "'asked'"),
         (OUTER, "[enforcement]\naccept_degraded = ['files']", "'files'"),
         (OUTER, "[enforcement]\nisolation = 'landlock'", "'landlock'"),
         ("extends = 'hardened'", "[enforcement]\nisolation = 'strongest'", "'strongest'"),

@@ -17,6 +17,8 @@ pub(in crate::policy) fn merge(policy: &mut Policy, layer: Layer) {
     add(&mut policy.environment.pass, layer.environment.pass);
     policy.environment.set.extend(layer.environment.set.into_iter().flatten().map(|pair| pair.value));
     replace(&mut policy.kernel.nested_namespaces, layer.nested_namespaces);
+    replace(&mut policy.sandbox.checkpoint, layer.sandbox.checkpoint);
+    replace(&mut policy.sandbox.linger, layer.sandbox.linger);
     replace(&mut policy.isolation, layer.isolation);
     add_text(&mut policy.accept_degraded, layer.accept_degraded);
 }

@@ -16,7 +16,21 @@ const VERSION: u64 = 1;
 
 /// Every section with its keys; the first is the top of the document. `environment.set` holds names of the writer's own.
 pub(in crate::policy) const SECTIONS: &[(&str, &[&str])] = &[
-    ("", &["version", "extends", "filesystem", "network", "unix", "limits", "environment", "kernel", "enforcement"]),
+    (
+        "",
+        &[
+            "version",
+            "extends",
+            "filesystem",
+            "network",
+            "unix",
+            "limits",
+            "environment",
+            "kernel",
+            "sandbox",
+            "enforcement",
+        ],
+    ),
     ("filesystem", &["workspace", "read", "write", "deny", "protect"]),
     ("network", &["default", "allow", "deny", "publish", "limits"]),
     ("network.limits", &["sent", "received", "connections", "connections_at_once", "connections_per_second"]),
@@ -24,6 +38,7 @@ pub(in crate::policy) const SECTIONS: &[(&str, &[&str])] = &[
     ("limits", &["memory", "cpus", "processes", "files", "disk", "time", "output"]),
     ("environment", &["pass", "set"]),
     ("kernel", &["nested-namespaces"]),
+    ("sandbox", &["checkpoint", "linger"]),
     ("enforcement", &["isolation", "accept_degraded"]),
 ];
 
@@ -46,6 +61,11 @@ pub(super) fn document(document: &DeTable<'_>, layer: &mut Layer, problems: &mut
             "kernel" => each(value, problems, |key, value, p| match key.get_ref().as_ref() {
                 "nested-namespaces" => layer.nested_namespaces = field(value, p, boolean),
                 _ => unknown("kernel", key, p),
+            }),
+            "sandbox" => each(value, problems, |key, value, p| match key.get_ref().as_ref() {
+                "checkpoint" => layer.sandbox.checkpoint = field(value, p, text(checks::checkpoints)),
+                "linger" => layer.sandbox.linger = field(value, p, span(checks::linger)),
+                _ => unknown("sandbox", key, p),
             }),
             "enforcement" => each(value, problems, |key, value, p| enforcement(layer, key, value, p)),
             _ => unknown("", key, problems),

@@ -43,6 +43,9 @@ fn a_whole_policy_is_read() {
         set = { CI = "1" }
         [kernel]
         nested-namespaces = true
+        [sandbox]
+        checkpoint = "each-command"
+        linger = "10m"
         [enforcement]
         isolation = "namespaces"
         accept_degraded = ["process-visibility"]
@@ -62,6 +65,7 @@ fn a_whole_policy_is_read() {
     assert_eq!(policy.limits.time.map(|span| span.milliseconds), Some(600_000));
     assert_eq!(policy.environment.set["CI"], "1");
     assert!(policy.kernel.nested_namespaces);
+    assert_eq!((policy.sandbox.checkpoint.name(), policy.sandbox.linger.milliseconds), ("each-command", 600_000));
     assert_eq!(policy.isolation, Some(crate::Tier::Namespaces));
     assert_eq!(policy.accept_degraded, ["process-visibility"]);
     assert_eq!(policy.unix.len(), 1);
@@ -136,6 +140,9 @@ fn every_mistake_has_its_message_place_and_hint() {
         ("[environment]\nset = { \"\" = \"x\" }", "empty", "\"\"", "LANG"),
         ("[kernel]\nnested_namespaces = true", "no key", "nested_namespaces", "did you mean `nested-namespaces`"),
         ("[kernel]\nnested-namespaces = 1", "true or false", "1", "true"),
+        ("[sandbox]\ncheckpoint = \"never\"", "`never` does not say when", "\"never\"", "`\"asked\"`"),
+        ("[sandbox]\nlinger = 30", "expected a span of time", "30", "10m"),
+        ("[sandbox]\nlingers = \"1m\"", "no key", "lingers", "did you mean `linger`"),
         ("[enforcement]\naccept_degraded = [\"process\"]", "no protection `process`", "\"process\"", "did you mean"),
         ("[enforcement]\nisolation = \"vm\"", "no isolation `vm`", "\"vm\"", "strongest"),
     ] {
