@@ -1,18 +1,24 @@
 //! What was typed. Parsing touches neither files nor the environment; [`crate::caller`] and the commands resolve it.
 
+mod history;
 mod options;
+mod runs;
+mod sandboxes;
 mod values;
-
-use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use history::{
+    AuditArguments, AuditCommand, CheckpointArguments, EventsArguments, ForkArguments, LogArguments, RestoreArguments,
+};
 pub(crate) use options::SandboxOptions;
-use stockade::Endpoint;
+pub(crate) use runs::{DoctorArguments, PlanArguments, PolicyArguments, PolicyCommand, RunArguments};
+pub(crate) use sandboxes::{
+    ApplyArguments, CreateArguments, DiffArguments, DiscardArguments, ExecArguments, LogsArguments, LsArguments,
+    PruneArguments, RmArguments, StopArguments,
+};
 pub(crate) use values::Variable;
-use values::endpoint;
 
 /// Runs code that nobody has read yet, and says what was kept out
 #[derive(Debug, Parser)]
@@ -25,173 +31,94 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// The commands.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Run(Box<RunArguments>),
-    Plan(Box<PlanArguments>),
-    Policy(PolicyArguments),
-    Doctor(DoctorArguments),
-}
-
-/// Written out, where a derived implementation would define the options of every command on every start: those of the
-/// others are a tenth of what a short run takes before its launch.
-impl Subcommand for Command {
-    fn augment_subcommands(cli: clap::Command) -> clap::Command {
-        cli.subcommand_required(true).subcommands([
-            documented(
-                "run",
-                "Run a command in a sandbox",
-                (include_str!("help/run.txt"), include_str!("help/run-examples.txt")),
-            )
-            .defer(define::<RunArguments>),
-            documented(
-                "plan",
-                "Show what `run` would do, without doing it",
-                (include_str!("help/plan.txt"), include_str!("help/plan-examples.txt")),
-            )
-            .defer(define::<PlanArguments>),
-            documented(
-                "policy",
-                "Check, show or describe policies",
-                (include_str!("help/policy.txt"), include_str!("help/policy-examples.txt")),
-            )
-            .defer(define::<PolicyArguments>),
-            documented(
-                "doctor",
-                "Say what this machine can enforce, and how it could enforce more",
-                (include_str!("help/doctor.txt"), include_str!("help/doctor-examples.txt")),
-            )
-            .defer(define::<DoctorArguments>),
-        ])
-    }
-
-    fn augment_subcommands_for_update(cli: clap::Command) -> clap::Command {
-        Self::augment_subcommands(cli)
-    }
-
-    fn has_subcommand(name: &str) -> bool {
-        matches!(name, "run" | "plan" | "policy" | "doctor")
-    }
-}
-
-fn documented(
-    name: &'static str,
-    about: &'static str,
-    (long, examples): (&'static str, &'static str),
-) -> clap::Command {
-    clap::Command::new(name).about(about).long_about(long).after_long_help(examples)
-}
-
-/// Adds the arguments. The command keeps its texts, which a doc comment on a group of arguments would replace.
-fn define<A: Args>(command: clap::Command) -> clap::Command {
-    let about = command.get_about().cloned().unwrap_or_default();
-    let long_about = command.get_long_about().cloned().unwrap_or_default();
-    A::augment_args(command).about(about).long_about(long_about)
-}
-
-impl FromArgMatches for Command {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        match matches.subcommand() {
-            Some(("run", matches)) => RunArguments::from_arg_matches(matches).map(|run| Self::Run(Box::new(run))),
-            Some(("plan", matches)) => PlanArguments::from_arg_matches(matches).map(|plan| Self::Plan(Box::new(plan))),
-            Some(("policy", matches)) => PolicyArguments::from_arg_matches(matches).map(Self::Policy),
-            Some(("doctor", matches)) => DoctorArguments::from_arg_matches(matches).map(Self::Doctor),
-            _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+/// Writes the commands out, where a derived implementation would define the options of every command on every start: those
+/// of the others are a tenth of what a short run takes before its launch.
+macro_rules! commands {
+    ($($variant:ident($arguments:ty): $name:literal, $about:literal;)*) => {
+        /// The commands.
+        #[derive(Debug)]
+        pub(crate) enum Command {
+            $($variant(Box<$arguments>),)*
         }
-    }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
+        $(impl Documented for $arguments {
+            const NAME: &'static str = $name;
+            const ABOUT: &'static str = $about;
+            const LONG: &'static str = include_str!(concat!("help/", $name, ".txt"));
+            const EXAMPLES: &'static str = include_str!(concat!("help/", $name, "-examples.txt"));
+        })*
+
+        impl Subcommand for Command {
+            fn augment_subcommands(cli: clap::Command) -> clap::Command {
+                cli.subcommand_required(true).subcommands([$(documented::<$arguments>(),)*])
+            }
+
+            fn augment_subcommands_for_update(cli: clap::Command) -> clap::Command {
+                Self::augment_subcommands(cli)
+            }
+
+            fn has_subcommand(name: &str) -> bool {
+                [$($name,)*].contains(&name)
+            }
+        }
+
+        impl FromArgMatches for Command {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                match matches.subcommand() {
+                    $(Some(($name, matches)) => {
+                        <$arguments>::from_arg_matches(matches).map(|arguments| Self::$variant(Box::new(arguments)))
+                    })*
+                    _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+                }
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct RunArguments {
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxOptions,
-
-    /// Write the report, one JSON document, to FILE when the run ends; `-` is standard output, after the command's own
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) report: Option<PathBuf>,
-
-    /// Write events to FILE as they happen, one JSON object a line; `-` is standard output
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) events: Option<PathBuf>,
-
-    /// Print the closing lines and errors on standard error as one JSON object
-    #[arg(long, help_heading = "Output", conflicts_with = "quiet")]
-    pub(crate) json: bool,
-
-    /// Print nothing but errors
-    #[arg(short, long, help_heading = "Output", conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-
-    /// Print the tier, how each protection was enforced, and every denial
-    #[arg(short, long, help_heading = "Output")]
-    pub(crate) verbose: bool,
-
-    /// The command and its arguments; without one, your shell
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<OsString>,
+commands! {
+    Run(RunArguments): "run", "Run a command in a sandbox";
+    Create(CreateArguments): "create", "Make a sandbox that lasts";
+    Exec(ExecArguments): "exec", "Run a command in a sandbox that lasts";
+    Logs(LogsArguments): "logs", "Print what commands in the background have printed";
+    Ls(LsArguments): "ls", "List the sandboxes that last";
+    Stop(StopArguments): "stop", "End everything that runs in sandboxes";
+    Rm(RmArguments): "rm", "Remove sandboxes, and what was written in them";
+    Diff(DiffArguments): "diff", "Show what a sandbox changed";
+    Apply(ApplyArguments): "apply", "Bring a sandbox's changes to its workspace";
+    Discard(DiscardArguments): "discard", "Drop a sandbox's changes";
+    Checkpoint(CheckpointArguments): "checkpoint", "Keep the state of a sandbox, to go back to";
+    Log(LogArguments): "log", "List the checkpoints of a sandbox";
+    Restore(RestoreArguments): "restore", "Go back to a checkpoint";
+    Fork(ForkArguments): "fork", "Make a sandbox that goes on from another one's state";
+    Events(EventsArguments): "events", "Print what happened in a sandbox";
+    Audit(AuditArguments): "audit", "Find out whether a sandbox's record and layers are as they were written";
+    Prune(PruneArguments): "prune", "Remove sandboxes that are old or large";
+    Plan(PlanArguments): "plan", "Show what `run` would do, without doing it";
+    Policy(PolicyArguments): "policy", "Check, show or describe policies";
+    Doctor(DoctorArguments): "doctor", "Say what this machine can enforce, and how it could enforce more";
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct PlanArguments {
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxOptions,
-
-    /// Print the plan as JSON
-    #[arg(long, help_heading = "Output")]
-    pub(crate) json: bool,
-
-    /// Say which rule decides about an endpoint instead of printing the plan; exits with 0 if it may be reached, else 1
-    #[arg(long, value_name = "HOST:PORT", help_heading = "Output", conflicts_with = "json", value_parser = endpoint)]
-    pub(crate) check: Vec<Endpoint>,
-
-    /// The command and its arguments; without one, your shell
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<OsString>,
+/// A command's name and texts.
+trait Documented: Args {
+    const NAME: &'static str;
+    const ABOUT: &'static str;
+    const LONG: &'static str;
+    const EXAMPLES: &'static str;
 }
 
-#[derive(Debug, Args)]
-#[command(disable_help_subcommand = true)]
-pub(crate) struct PolicyArguments {
-    /// What to do with policies.
-    #[command(subcommand)]
-    pub(crate) command: PolicyCommand,
+/// A command, of which only the name and one line are there until it is used or asked about.
+fn documented<A: Documented>() -> clap::Command {
+    clap::Command::new(A::NAME).about(A::ABOUT).defer(define::<A>)
 }
 
-/// The commands about policies.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// Check policy files, without running anything
-    Check {
-        /// The policy files; `-` is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// Check them as a workspace's `.stockade.toml`, which may only narrow
-        #[arg(long)]
-        workspace_file: bool,
-    },
-    /// Print the JSON Schema of policy files
-    Schema,
-    /// Show the policy that `run` would use here, with every layer merged
-    Show {
-        #[command(flatten)]
-        sandbox: Box<SandboxOptions>,
-        /// Print it as JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArguments {
-    /// Print the findings as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+/// Adds the arguments and texts. A doc comment on a group of arguments would replace the texts if they came first.
+fn define<A: Documented>(command: clap::Command) -> clap::Command {
+    A::augment_args(command).about(A::ABOUT).long_about(A::LONG).after_long_help(A::EXAMPLES)
 }
 
 #[cfg(test)]
@@ -294,6 +221,7 @@ mod tests {
 
     #[test]
     fn arguments_need_not_be_unicode() {
+        use std::ffi::OsString;
         use std::os::unix::ffi::OsStringExt;
         let odd = OsString::from_vec(b"\xff\xfe".to_vec());
         let whole = ["stockade", "run", "--"].iter().map(OsString::from).chain([odd.clone()]);

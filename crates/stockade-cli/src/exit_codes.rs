@@ -28,6 +28,12 @@ pub const DOCTOR_DEGRADED: u8 = 1;
 /// `plan --check`: an endpoint may not be reached.
 pub const PLAN_DENIED: u8 = 1;
 
+/// `apply`: something was refused, held back or failed; the rest was applied.
+pub const NOT_ALL_APPLIED: u8 = 1;
+
+/// `audit`: something is not as it was written.
+pub const AUDIT_DAMAGED: u8 = 1;
+
 #[cfg(test)]
 mod tests {
     use stockade::report::Outcome;

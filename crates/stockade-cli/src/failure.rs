@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use stockade::LaunchError;
 use stockade::policy::Diagnostic;
 use stockade::report::Outcome;
+use stockade::sandbox::SandboxError;
+use stockade::sandbox::record::Broken;
 use thiserror::Error;
 
 use crate::exit_codes;
@@ -19,6 +21,43 @@ pub(crate) enum Failure {
     /// The standard streams cannot be duplicated.
     #[error("cannot use the standard streams")]
     Streams(#[source] io::Error),
+    /// This program does not know where it lies.
+    #[error("cannot find the program itself, which supervises sandboxes")]
+    OwnProgram(#[source] io::Error),
+    /// A sandbox has no command of that number in the background.
+    #[error(
+        "the sandbox `{sandbox}` has had no command {number} in the background; `stockade logs {sandbox}` lists them"
+    )]
+    NoLog { sandbox: String, number: u32 },
+    /// What a command has printed cannot be read.
+    #[error("cannot read {}", .path.display())]
+    ReadLog {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A path that was named does not lie in a sandbox's workspace.
+    #[error("{} does not lie in the workspace {} of the sandbox", .path.display(), .workspace.display())]
+    OutsideWorkspace { path: PathBuf, workspace: PathBuf },
+    /// A text cannot be the label of a checkpoint.
+    #[error(transparent)]
+    Label(SandboxError),
+    /// An option of `run` means nothing to a sandbox that lasts.
+    #[error("{0} is not for sandboxes that last")]
+    NotForSandboxes(&'static str),
+    /// Some of what was asked for could not be read, which was told.
+    #[error("some changes could not be shown")]
+    Incomplete,
+    /// A record is broken.
+    #[error("the record is broken, and was not exported: {0}")]
+    BrokenRecord(Broken),
+    /// A document cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Document {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// `--workspace` does not lead to a directory.
     #[error("cannot use the workspace {}", .path.display())]
     Workspace {
@@ -96,6 +135,12 @@ impl Failure {
                 Some("it was removed or closed to you; change to another one, or name it with -C")
             }
             Self::Workspace { .. } => Some("-C names an existing directory"),
+            Self::OutsideWorkspace { .. } => Some("name a path in the workspace, or one relative to it"),
+            Self::NotForSandboxes(_) => Some("leave it out, or use `stockade run` without --review"),
+            Self::Library(stockade::Error::Sandbox(SandboxError::Running(_))) => {
+                Some("`stockade stop` ends what runs, and so does `stockade rm --force`")
+            }
+            Self::Library(stockade::Error::OutsideWorkspace { .. }) => Some("-C names a directory in the workspace"),
             Self::PolicyFile { problem: FileProblem::Unreadable(_), .. } => {
                 Some("a policy that is there is never passed over: make it readable, or remove it")
             }

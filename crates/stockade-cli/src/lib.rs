@@ -19,6 +19,7 @@ mod print;
 mod render;
 mod resolve;
 mod result_file;
+mod sandboxes;
 
 use std::process::ExitCode;
 
@@ -36,8 +37,8 @@ pub fn command() -> clap::Command {
 /// (`library/std/src/sys/pal/unix/mod.rs`), so that no file that is opened later can be mistaken for one of them.
 #[must_use]
 pub fn main() -> ExitCode {
-    if std::env::args_os().skip(1).eq([commands::SUPERVISE]) {
-        return commands::supervise().into();
+    if let Some(status) = commands::for_the_library() {
+        return status.into();
     }
     match arguments::Arguments::try_parse() {
         Ok(arguments) => commands::execute(arguments.command).into(),

@@ -11,11 +11,19 @@ use crate::failure::Failure;
 /// # Errors
 /// When it cannot be written, for example because the disk is full.
 pub(crate) fn result(what: &str, text: &str) -> Result<(), Failure> {
+    part(what, text.as_bytes()).map(drop)
+}
+
+/// Writes a part of a result to standard output. Whether anybody wants more of it.
+///
+/// # Errors
+/// As [`result`].
+pub(crate) fn part(what: &str, bytes: &[u8]) -> Result<bool, Failure> {
     let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+    match output.write_all(bytes).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(source) => Err(Failure::Write { what: what.to_owned(), source }),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -27,6 +35,12 @@ pub(crate) fn message(text: &str) {
     }
     let mut output = anstream::stderr().lock();
     let _gone = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
+/// Passes on to standard error what a command wrote there. Where it is gone, nobody misses it.
+pub(crate) fn passed_on(bytes: &[u8]) {
+    let mut output = io::stderr().lock();
+    let _gone = output.write_all(bytes).and_then(|()| output.flush());
 }
 
 /// A result as JSON, readable by people too, with a line break at the end.

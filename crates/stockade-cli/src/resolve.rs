@@ -35,6 +35,7 @@ pub(crate) fn request(
         isolation: options.isolation,
         trace: options.trace.unwrap_or_default(),
         run_id: run_id(),
+        layers: None,
     })
 }
 
@@ -51,6 +52,7 @@ pub(crate) fn trivial(workspace: &Path, caller: &Caller) -> Request {
         trace: Trace::Off,
         temporary: temporary(caller, Some(workspace)),
         run_id: run_id(),
+        layers: None,
     }
 }
 
@@ -91,7 +93,8 @@ fn unicode(option: &'static str, path: PathBuf) -> Result<String, Failure> {
     path.into_os_string().into_string().map_err(|path| Failure::OptionPathNotUnicode { option, path: path.into() })
 }
 
-fn terminal() -> Terminal {
+/// Which standard streams are terminals.
+pub(crate) fn terminal() -> Terminal {
     use rustix::stdio::{stderr, stdin, stdout};
     use rustix::termios::isatty;
     Terminal { stdin: isatty(stdin()), stdout: isatty(stdout()), stderr: isatty(stderr()) }

@@ -90,7 +90,7 @@ pub(crate) fn report(
 }
 
 /// An error's message with those of its causes.
-fn with_causes(error: &(impl Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(impl Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -4,10 +4,15 @@ use std::io;
 use std::path::PathBuf;
 
 use stockade_egress::{GateError, UpstreamError};
-use stockade_linux::{LaunchError, ProbeError, RunError};
+use stockade_linux::freeze::FreezeError;
+use stockade_linux::{AttachError, LaunchError, ProbeError, RunError};
 use stockade_spec::CompileError;
 use stockade_spec::glob::GlobError;
 use stockade_spec::policy::Diagnostic;
+use stockade_workspace::apply::ApplyError;
+use stockade_workspace::layers::LayerError;
+use stockade_workspace::record::{KeyError, RecordError};
+use stockade_workspace::sandboxes::SandboxError;
 use stockade_workspace::{JournalError, ScanError, StateError};
 use thiserror::Error;
 
@@ -73,6 +78,71 @@ pub enum Error {
     /// The supervising program and its caller do not understand each other, or one of them is gone.
     #[error("cannot talk to the other side of a supervised run")]
     Conversation(#[source] io::Error),
+    /// A directory for what a sandbox writes cannot be made.
+    #[error("cannot make {} for what the sandbox writes", .path.display())]
+    Layer {
+        /// The directory.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// A sandbox's folder cannot be used.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// What a sandbox was made with cannot be read or kept.
+    #[error("cannot use the settings of the sandbox `{sandbox}`; was it made by another version?")]
+    Settings {
+        /// The sandbox.
+        sandbox: String,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A command would start outside the workspace of its sandbox.
+    #[error("the directory {} does not lie in the sandbox's workspace {}", .directory.display(), .workspace.display())]
+    OutsideWorkspace {
+        /// Where it would start.
+        directory: PathBuf,
+        /// The workspace.
+        workspace: PathBuf,
+    },
+    /// What is known of a detached command cannot be read or written.
+    #[error("cannot use {}, which is kept of a command", .path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The key of the records cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// There is no key, by which records could be judged.
+    #[error("there is no key `{}`, by which records are signed and judged; put it back from a copy", .0.display())]
+    NoKey(PathBuf),
+    /// The record of a sandbox cannot be written or read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// What a sandbox changed cannot be read.
+    #[error(transparent)]
+    Layers(#[from] LayerError),
+    /// Changes could not be applied.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Programs of a sandbox cannot be stopped for a moment.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    /// The control socket of a sandbox cannot be made or used.
+    #[error("cannot use the control socket of the sandbox")]
+    Control(#[source] io::Error),
+    /// The supervisor of a sandbox did not do what it was asked.
+    #[error("the sandbox's supervisor: {0}")]
+    Refused(String),
+    /// The command cannot be followed.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// What went wrong in the supervising program.
     #[error("{message}")]
     Supervised {

@@ -23,6 +23,7 @@
 //!     trace: Trace::Off,
 //!     temporary: "/tmp".into(),
 //!     run_id: "build-17".into(),
+//!     layers: None,
 //! };
 //! let text = "version = 1\nfilesystem.deny = ['**/.env']\nlimits.time = '10m'\n";
 //! let job = Job {
@@ -78,6 +79,7 @@ mod own;
 mod protected;
 mod reach;
 mod run;
+pub mod sandbox;
 mod service;
 pub mod stdio;
 mod threaded;

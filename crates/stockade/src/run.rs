@@ -113,19 +113,20 @@ pub(crate) fn carry_out(
 
 /// Where a run takes place.
 #[derive(Debug)]
-struct Ground {
-    facts: HostFacts,
+pub(crate) struct Ground {
+    pub(crate) facts: HostFacts,
     /// What is protected in a workspace that can be written, and the rules by which it was found.
     before: Option<(Before, Rc<Rules>)>,
 }
 
 impl Ground {
-    fn look(work: Work<'_>) -> Result<Self, Error> {
+    pub(crate) fn look(work: Work<'_>) -> Result<Self, Error> {
         let Work { policy, request, .. } = work;
         let mut facts = probe(&survey(policy, request), &request.home)?;
         // Such a workspace is refused by the compiler; walking it first would take as long as it is large.
         let too_broad = check_workspace(request).is_err();
-        if policy.filesystem.workspace == WorkspaceAccess::ReadOnly || too_broad {
+        let untouched = policy.filesystem.workspace == WorkspaceAccess::ReadOnly || request.layers.is_some();
+        if untouched || too_broad {
             return Ok(Self { facts, before: None });
         }
         let rules = rules(&protected_patterns(policy))?;
@@ -137,16 +138,16 @@ impl Ground {
 
 /// A run whose command is being executed.
 #[derive(Debug)]
-struct Begun<'a> {
-    running: Running<'a>,
+pub(crate) struct Begun<'a> {
+    pub(crate) running: Running<'a>,
     protected: Option<Rc<RefCell<ProtectedFiles>>>,
     /// The gate, which is started when the launch is over.
-    gate: Option<gate::Prepared<'a>>,
+    pub(crate) gate: Option<gate::Prepared<'a>>,
     started: SystemTime,
 }
 
 /// Launches the plan.
-fn begin<'a>(
+pub(crate) fn begin<'a>(
     work: Work<'_>,
     ground: &Ground,
     plan: &'a Plan,

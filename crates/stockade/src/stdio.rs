@@ -23,3 +23,9 @@ pub(crate) fn duplicate(stdio: &HostStdio) -> io::Result<HostStdio> {
     let HostStdio { stdin, stdout, stderr } = stdio;
     Ok(HostStdio { stdin: stdin.try_clone()?, stdout: stdout.try_clone()?, stderr: stderr.try_clone()? })
 }
+
+/// Streams that lead nowhere.
+pub(crate) fn nowhere() -> io::Result<HostStdio> {
+    let open = || std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map(Into::into);
+    Ok(HostStdio { stdin: open()?, stdout: open()?, stderr: open()? })
+}

@@ -24,11 +24,7 @@ pub(super) fn execute(arguments: RunArguments) -> Result<u8, Failure> {
         events.record(event);
     };
     let report = stockade::run_asking(&inputs.job(), streams, observe, Some(ask::at_terminal()))?;
-    let verbosity = match (arguments.quiet, arguments.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (_, true) => Verbosity::Verbose,
-        _ => Verbosity::Normal,
-    };
+    let verbosity = Verbosity::of(arguments.quiet, arguments.verbose);
     print::message(&if arguments.json { render::summary_json(&report) } else { render::summary(&report, verbosity) });
     // The command has run, and its status is what callers wait for: a report that cannot be written is told, no more.
     let written = report_file.map(|mut file| file.write(&print::json("the report", &report)?)).transpose();

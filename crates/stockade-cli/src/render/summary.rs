@@ -1,18 +1,14 @@
 //! The few lines that close a run: how it ended when not by itself, what was refused, and the option that would allow it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::json;
 use stockade::Report;
-use stockade::policy::endpoint::EndpointRule;
-use stockade::report::{Area, Denial, Known, Level, Outcome, Quarantined};
+use stockade::report::{Level, Quarantined};
 
+use super::closing::{self, FEW, Refused, push, rest};
 use super::text::escaped;
 use super::traffic;
-
-/// Denials and quarantined files that are listed unless every one is asked for.
-const FEW: usize = 8;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,13 +22,24 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
+impl Verbosity {
+    /// What the options say.
+    pub(crate) const fn of(quiet: bool, verbose: bool) -> Self {
+        match (quiet, verbose) {
+            (true, _) => Self::Quiet,
+            (_, true) => Self::Verbose,
+            _ => Self::Normal,
+        }
+    }
+}
+
 /// The closing lines of a run; empty when there is nothing to say.
 pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     let mut lines = String::new();
     if verbosity == Verbosity::Quiet {
         return lines;
     }
-    if let Some(sentence) = outcome(report) {
+    if let Some(sentence) = ending(report) {
         push(&mut lines, &format!("stockade: {sentence}"));
     }
     for failure in &report.stream_failures {
@@ -41,7 +48,13 @@ pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     let verbose = verbosity == Verbosity::Verbose;
     quarantined(&mut lines, &report.quarantined, if verbose { usize::MAX } else { FEW / 2 });
     failed(&mut lines, report);
-    denials(&mut lines, report, verbose);
+    let refused = Refused {
+        denials: &report.denials,
+        dropped: report.denials_dropped,
+        quarantined: &report.quarantined,
+        limit_named: ending(report).is_some(),
+    };
+    lines.push_str(&refused.lines(verbose));
     lines.extend(report.network.iter().filter_map(|network| traffic::unreached(network, &report.denials, FEW)));
     if verbose {
         lines.extend(report.network.iter().map(traffic::told));
@@ -78,32 +91,8 @@ pub(crate) fn recovered(workspace: Option<&Path>, files: &[Quarantined], failure
     lines
 }
 
-fn push(lines: &mut String, line: &str) {
-    lines.push_str(line);
-    lines.push('\n');
-}
-
-/// What to say of an end that was not the command's own.
-fn outcome(report: &Report) -> Option<String> {
-    let program = report.command.first().map_or("", String::as_str);
-    Some(match &report.outcome {
-        Outcome::Exited { .. } | Outcome::Signaled { .. } => return None,
-        Outcome::NotFound => {
-            format!(
-                "command not found: {}\n\nhint: it is looked up in the PATH of the sandbox; -r DIR shows a directory",
-                escaped(program)
-            )
-        }
-        Outcome::CannotExecute { errno } => {
-            format!("cannot execute {}: {}", escaped(program), std::io::Error::from_raw_os_error(*errno))
-        }
-        Outcome::TimeLimit => "ended: the time limit was reached; --time raises it".to_owned(),
-        Outcome::MemoryLimit => "ended: the memory limit was reached; --memory raises it".to_owned(),
-        Outcome::ProcessLimit => "ended: the limit on processes was reached; --processes raises it".to_owned(),
-        Outcome::DiskLimit => "ended: the disk limit was reached; --disk raises it".to_owned(),
-        Outcome::OutputLimit => "ended: the limit on output was reached; --output raises it".to_owned(),
-        other => format!("ended: {other:?}"),
-    })
+fn ending(report: &Report) -> Option<String> {
+    closing::ending(&report.outcome, report.command.first().map_or("", String::as_str))
 }
 
 fn quarantined(lines: &mut String, files: &[Quarantined], most: usize) {
@@ -127,58 +116,6 @@ fn failed(lines: &mut String, report: &Report) {
     }
 }
 
-/// Lists what was refused. Files in private places are no fault of the command; the limit that ended it and files that
-/// were put away are named already. All that is left to the report, unless everything is asked for.
-fn denials(lines: &mut String, report: &Report, verbose: bool) {
-    let most = if verbose { usize::MAX } else { FEW };
-    let limit_named = outcome(report).is_some();
-    let put_away = |target: &str| report.quarantined.iter().any(|file| target.ends_with(&file.path));
-    let worth_it = |denial: &Denial| match denial.area {
-        Area::Private => false,
-        Area::Limits => !limit_named,
-        Area::Protected => !put_away(&denial.target),
-        _ => true,
-    };
-    let told = |denial: &&Denial| verbose || worth_it(denial);
-    let count = report.denials.iter().filter(told).count();
-    if count == 0 {
-        return;
-    }
-    push(lines, "stockade: refused:");
-    for denial in report.denials.iter().filter(told).take(most) {
-        push(lines, &denial_line(denial));
-    }
-    rest(lines, (count.saturating_sub(most) as u64).saturating_add(report.denials_dropped));
-}
-
-fn denial_line(denial: &Denial) -> String {
-    let mut line = format!("  {} {}", escaped(&denial.operation), escaped(&denial.target));
-    if denial.count > 1 {
-        let _infallible = write!(line, " ({} times)", denial.count);
-    }
-    if denial.known == Known::Inferred {
-        line.push_str(" (inferred)");
-    }
-    match (&denial.suggestion, &denial.rule) {
-        (Some(suggestion), _) => {
-            let _infallible = write!(line, "; {} would allow it", escaped(suggestion));
-        }
-        // No option would help, so that the reason is all there is to say.
-        (None, Some(rule)) if denial.area == Area::Network => {
-            let by = if rule.parse::<EndpointRule>().is_ok() { "denied by the rule " } else { "" };
-            let _infallible = write!(line, ": {by}{}", escaped(rule));
-        }
-        _ => {}
-    }
-    line
-}
-
-fn rest(lines: &mut String, count: u64) {
-    if count > 0 {
-        push(lines, &format!("  and {count} more; --report FILE holds them"));
-    }
-}
-
 fn enforcement(lines: &mut String, report: &Report) {
     push(lines, &format!("stockade: tier {}, profile {}", report.tier, escaped(&report.profile)));
     for entry in &report.enforcement {
@@ -195,7 +132,7 @@ fn enforcement(lines: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use stockade::Tier;
-    use stockade::report::{Enforcement, OutputSizes, Protection, REPORT_VERSION, Usage};
+    use stockade::report::{Area, Denial, Enforcement, Known, Outcome, OutputSizes, Protection, REPORT_VERSION, Usage};
 
     use super::*;
 

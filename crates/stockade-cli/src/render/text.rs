@@ -8,18 +8,29 @@ const MAX_CHARACTERS: usize = 200;
 /// One piece of foreign text inside a line: every control and formatting character is written out, and the rest is cut
 /// off after 200 characters, so that it cannot drive the terminal, reorder the line or fill the screen.
 pub(crate) fn escaped(text: &str) -> impl fmt::Display {
-    Escaped { text, most: MAX_CHARACTERS, lines: false }
+    Escaped { text, most: MAX_CHARACTERS, kept: None }
+}
+
+/// As [`escaped`], but whole: a path of which the end is missing is of no use.
+pub(crate) fn escaped_whole(text: &str) -> impl fmt::Display {
+    Escaped { text, most: usize::MAX, kept: None }
+}
+
+/// A line of a file: as [`escaped_whole`], but it keeps its tabs.
+pub(crate) fn escaped_tabbed(text: &str) -> impl fmt::Display {
+    Escaped { text, most: usize::MAX, kept: Some('\t') }
 }
 
 /// A message of several lines that may quote foreign text: as [`escaped`], but whole, and it keeps its line breaks.
 pub(crate) fn escaped_lines(text: &str) -> impl fmt::Display {
-    Escaped { text, most: usize::MAX, lines: true }
+    Escaped { text, most: usize::MAX, kept: Some('\n') }
 }
 
 struct Escaped<'t> {
     text: &'t str,
     most: usize,
-    lines: bool,
+    /// The one active character that stays.
+    kept: Option<char>,
 }
 
 impl fmt::Display for Escaped<'_> {
@@ -28,7 +39,7 @@ impl fmt::Display for Escaped<'_> {
             if count == self.most {
                 return f.write_char('…');
             }
-            if is_active(character) && !(self.lines && character == '\n') {
+            if is_active(character) && self.kept != Some(character) {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 f.write_char(character)?;

@@ -40,7 +40,8 @@ fn check(directory: &Path, command: &mut clap::Command, name: &str, expected: &m
 
 #[test]
 fn every_command_shows_examples() {
-    let command = stockade_cli::command();
+    let mut command = stockade_cli::command();
+    command.build();
     for subcommand in command.get_subcommands() {
         let after = subcommand.get_after_long_help().map(ToString::to_string).unwrap_or_default();
         assert!(after.contains(&format!("stockade {}", subcommand.get_name())), "{}", subcommand.get_name());
@@ -49,7 +50,9 @@ fn every_command_shows_examples() {
 
 #[test]
 fn help_names_every_profile() {
-    let text = stockade_cli::command().find_subcommand_mut("run").expect("run").render_long_help().to_string();
+    let mut command = stockade_cli::command();
+    command.build();
+    let text = command.find_subcommand_mut("run").expect("run").render_long_help().to_string();
     for (name, _) in stockade::policy::PROFILES {
         assert!(text.contains(name), "{name}");
     }

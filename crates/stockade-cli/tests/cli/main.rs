@@ -6,4 +6,5 @@ mod plan;
 mod policy;
 mod program;
 mod run;
+mod sandboxes;
 mod threaded;

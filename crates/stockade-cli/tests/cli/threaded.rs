@@ -24,6 +24,7 @@ fn request(user: &User, command: &[&str]) -> Request {
         trace: Trace::Off,
         temporary: "/tmp".into(),
         run_id: format!("test-{}", name.trim_start_matches('-')),
+        layers: None,
     }
 }
 

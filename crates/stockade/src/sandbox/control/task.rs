@@ -1,0 +1,113 @@
+//! Commands that run.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use stockade_linux::FromSpawner;
+use stockade_linux::stage::message::Status;
+use stockade_spec::report::{Denial, Outcome, Usage};
+
+use crate::sandbox::ask::Ended;
+
+/// One command that runs.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// The caller's connection.
+    pub(super) connection: u64,
+    started: Instant,
+    /// When it has had its time.
+    pub(super) deadline: Option<Instant>,
+    /// Why the program could not be executed.
+    pub(super) exec_failed: Option<i32>,
+    /// The limit for which it is being ended.
+    pub(super) limit: Option<Outcome>,
+}
+
+impl Task {
+    pub(super) fn new(connection: u64, deadline: Option<Instant>) -> Self {
+        Self { connection, started: Instant::now(), deadline, exec_failed: None, limit: None }
+    }
+
+    /// How it ended, by the spawner's word.
+    pub(super) fn ended(self, news: FromSpawner, denials: &[Denial]) -> Ended {
+        let FromSpawner::Ended { status, user_us, system_us, peak_resident, .. } = news else {
+            return self.cut_off(&Outcome::Signaled { signal: libc_kill() }, denials);
+        };
+        let by_itself = match status {
+            Status::Exited(status) => Outcome::Exited { status },
+            Status::Signaled(signal) => Outcome::Signaled { signal },
+        };
+        let not_executed = self.exec_failed.map(|errno| {
+            let error = std::io::Error::from_raw_os_error(errno);
+            match error.kind() {
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Outcome::NotFound,
+                _ => Outcome::CannotExecute { errno },
+            }
+        });
+        let (user_ms, system_ms) = (user_us / 1_000, system_us / 1_000);
+        let usage = Usage { wall_ms: self.wall_ms(), user_ms, system_ms, peak_resident };
+        let outcome = self.limit.or(not_executed).unwrap_or(by_itself);
+        Ended { outcome, usage, denials: denials.to_vec(), denials_dropped: 0 }
+    }
+
+    /// It ended with the sandbox.
+    pub(super) fn cut_off(self, outcome: &Outcome, denials: &[Denial]) -> Ended {
+        let usage = Usage { wall_ms: self.wall_ms(), ..Usage::default() };
+        Ended {
+            outcome: self.limit.unwrap_or_else(|| outcome.clone()),
+            usage,
+            denials: denials.to_vec(),
+            denials_dropped: 0,
+        }
+    }
+
+    fn wall_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// SIGKILL, by which a sandbox ends its processes.
+const fn libc_kill() -> i32 {
+    rustix::process::Signal::KILL.as_raw()
+}
+
+/// Every command that runs, by its number.
+#[derive(Debug, Default)]
+pub(super) struct Tasks(BTreeMap<u32, Task>);
+
+impl Tasks {
+    pub(super) fn add(&mut self, id: u32, task: Task) {
+        self.0.insert(id, task);
+    }
+
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Task> {
+        self.0.get_mut(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: u32) -> Option<Task> {
+        self.0.remove(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The command that a connection is about.
+    pub(super) fn of(&self, connection: u64) -> Option<u32> {
+        self.0.iter().find(|(_, task)| task.connection == connection).map(|(id, _)| *id)
+    }
+
+    pub(super) fn all(&self) -> Vec<u32> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Those that have had their time.
+    pub(super) fn late(&self, now: Instant) -> Vec<u32> {
+        let is_late = |task: &Task| task.deadline.is_some_and(|deadline| deadline <= now);
+        self.0.iter().filter(|(_, task)| is_late(task)).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.0.values().filter_map(|task| task.deadline).min()
+    }
+}
