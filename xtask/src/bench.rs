@@ -14,6 +14,7 @@ mod options;
 mod place;
 mod rival;
 mod samples;
+mod sandboxes;
 mod startup;
 mod work;
 
@@ -27,7 +28,7 @@ use place::Place;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
-  bench [--rounds N] [--work-rounds N] [--only start|work|memory|network] [--stockade FILE] [--json FILE]
+  bench [--rounds N] [--work-rounds N] [--only start|work|memory|network|sandboxes] [--stockade FILE] [--json FILE]
         [--user NAME | --as-root]
         measure a release build beside its rivals; prints Markdown, and raw samples to FILE
 ";
@@ -54,6 +55,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
     }
     if options.wants(Part::Network) {
         raw.insert("network".to_owned(), network::measure(&place, options.rounds)?);
+    }
+    if options.wants(Part::Sandboxes) {
+        raw.insert("sandboxes".to_owned(), sandboxes::measure(&place, options.rounds)?);
     }
     write_raw(options.json.as_deref(), raw)
 }

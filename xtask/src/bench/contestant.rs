@@ -105,6 +105,12 @@ impl Contestant {
         Self { name, prefix, home: home.to_owned(), workspace: place.workspace.clone() }
     }
 
+    /// The program itself, with other arguments than those that run a command.
+    pub(super) fn program(&self, arguments: &[&str]) -> Command {
+        let program = Self { prefix: self.prefix.iter().take(1).cloned().collect(), ..self.clone() };
+        program.command(arguments)
+    }
+
     /// The command line that runs `command` in the workspace.
     pub(super) fn command(&self, command: &[&str]) -> Command {
         let mut line = self.prefix.iter().cloned().chain(command.iter().map(OsString::from));

@@ -15,6 +15,8 @@ pub(super) enum Part {
     Memory,
     /// The gate's connections.
     Network,
+    /// Sandboxes that last.
+    Sandboxes,
 }
 
 /// The arguments.
@@ -87,6 +89,7 @@ fn part(value: &str) -> Result<Part, Failure> {
         "work" => Ok(Part::Work),
         "memory" => Ok(Part::Memory),
         "network" => Ok(Part::Network),
-        _ => Err(format!("--only takes start, work, memory or network, not {value:?}").into()),
+        "sandboxes" => Ok(Part::Sandboxes),
+        _ => Err(format!("--only takes start, work, memory, network or sandboxes, not {value:?}").into()),
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::options::Options;
+use super::options::{Options, Part};
 use super::{Failure, furniture};
 
 /// The search path of everything that is measured.
@@ -73,6 +73,18 @@ fn build() -> Result<PathBuf, Failure> {
     Ok(target.join(folder).join("stockade"))
 }
 
+/// This program as it is, or, where the library is called for what is measured, an optimised build of it.
+fn driver(options: &Options) -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe()?;
+    if !options.wants(Part::Sandboxes) {
+        return Ok(own);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--profile", "driver", "--quiet", "--package", "xtask"]).status()?;
+    let target = own.parent().and_then(Path::parent).ok_or("this program lies in no target directory")?;
+    if built.success() { Ok(target.join("driver/xtask")) } else { Err("the build of the benchmark failed".into()) }
+}
+
 #[expect(clippy::print_stderr, reason = "told to whoever reads the figures")]
 fn warn_of_slower_build(target: &str) {
     eprintln!("the target {target} is not installed (rustup target add {target}): measuring a slower build");
@@ -98,7 +110,7 @@ pub(super) fn as_ordinary_user(options: &Options) -> Result<(), Failure> {
         fs::set_permissions(&to, Permissions::from_mode(0o755))?;
         Ok(to)
     };
-    let own = copy(&std::env::current_exe()?, "xtask")?;
+    let own = copy(&driver(options)?, "xtask")?;
     let stockade = copy(&stockade, "stockade")?;
     let raw = directory.path().join("raw.json");
     let mut command = Command::new("setpriv");

@@ -103,6 +103,13 @@ pub(super) const STEPS: &[Step] = &[
         minutes: 10,
     },
     Step {
+        name: "sandboxes",
+        about: "sandboxes that last: real work, attacks, and whatever is killed, as root and as an ordinary user",
+        needs: &["git", "python3", "setpriv"],
+        commands: &["STOCKADE_BIN=RELEASE/stockade cargo test --quiet --locked --package e2e --test sandboxes"],
+        minutes: 20,
+    },
+    Step {
         name: "real",
         about: "real work with equal results natively and in a sandbox",
         needs: &["git", "gcc", "make", "python3", "pip3", "npm"],
@@ -135,7 +142,7 @@ pub(super) const STEPS: &[Step] = &[
         about: "a minute of each fuzz target",
         needs: &["cargo-fuzz", "g++"],
         commands: &["xtask fuzz --seconds 60"],
-        minutes: 15,
+        minutes: 20,
     },
     Step {
         name: "machines",
@@ -149,7 +156,7 @@ pub(super) const STEPS: &[Step] = &[
         about: "the benchmark runs; few rounds, so its figures say little",
         needs: &["bwrap", "git", "python3", "setpriv", "tar"],
         commands: &["xtask bench --rounds 20 --work-rounds 1 --stockade RELEASE/stockade"],
-        minutes: 10,
+        minutes: 15,
     },
 ];
 
