@@ -5,6 +5,7 @@ pub mod environment;
 pub mod files;
 pub mod ipc;
 pub mod kernel;
+pub mod layers;
 pub mod meta;
 pub mod network;
 pub mod processes;
@@ -22,7 +23,7 @@ use crate::attack::{Attack, Attempt, Failed};
 use crate::scene::{CANARY, Scene};
 use crate::sys::{self, Arg};
 
-/// Every family with its attacks, but for those that need the suite's own internet.
+/// Every family with its attacks, but for those that need the suite's own internet or a sandbox that lasts.
 pub const FAMILIES: &[(&str, &[Attack])] = &[
     ("files", files::ATTACKS),
     ("deferred", deferred::ATTACKS),
@@ -37,7 +38,7 @@ pub const FAMILIES: &[(&str, &[Attack])] = &[
 /// Every attack.
 pub fn all() -> impl Iterator<Item = &'static Attack> {
     let network = network::ATTACKS.iter().copied();
-    FAMILIES.iter().map(|(_, attacks)| *attacks).chain(network).flatten()
+    FAMILIES.iter().map(|(_, attacks)| *attacks).chain([layers::ATTACKS]).chain(network).flatten()
 }
 
 /// The attack of a name.

@@ -21,6 +21,8 @@ pub(crate) enum Place {
     Native,
     /// In a sandbox of this tier; with or without tracing of every file operation.
     Boxed { tier: &'static str, traced: bool },
+    /// In a sandbox that lasts, whose changes are all applied afterwards. What is told of that takes the report's place.
+    Lasting,
 }
 
 /// The programs under test, where every user can run them.
@@ -47,6 +49,16 @@ pub(crate) struct Outcome {
 /// What tier `landlock` leaves weaker; accepted, so that it runs, and asserted in the report.
 const ACCEPTED: &str = "file-visibility,caches,process-visibility,lifetime,loopback,ipc,protected-files,files,memory-limit,\
                         cpu-limit,process-limit,disk-limit";
+
+/// Makes a sandbox, runs the attempt in it, and applies everything; the exit status is the attempt's.
+const LASTING: &str = r#"stockade=$1 options=$2 report=$3; shift 3
+"$stockade" create --name attacked $options > /dev/null || exit 99
+"$stockade" exec attacked -- "$@"
+status=$?
+"$stockade" apply attacked --json > "$report"
+"$stockade" audit verify attacked > /dev/null || exit 98
+"$stockade" rm --force attacked || exit 97
+exit $status"#;
 
 impl Bench {
     /// Finds or builds the binaries and puts them where every user can run them.
@@ -126,6 +138,10 @@ impl Bench {
             let outside = scene.outside().to_string_lossy().into_owned();
             let options = attack.options.iter().map(|option| option.replace("OUTSIDE", &outside));
             command.args(traced.then_some("--trace=all")).args(options).arg("--");
+        }
+        if place == Place::Lasting {
+            command.args(["sh", "-c", LASTING, "sh"]).arg(self.program("stockade"));
+            command.arg(attack.options.join(" ")).arg(scene.outside().with_file_name("report.json"));
         }
         command.arg(program).arg("attempt").arg(scene.workspace()).arg(attack.name);
         command.env("HOME", scene.home()).current_dir(scene.workspace());

@@ -1,0 +1,3 @@
+//! .
+use crate::Trial;
+pub(crate) const TRIALS: &[Trial] = &[];
