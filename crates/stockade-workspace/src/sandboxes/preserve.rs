@@ -1,31 +1,77 @@
 //! Keeps what the host had before an apply changed it, so that older checkpoints go on to show what they showed.
 //!
-//! What the apply replaced or removed goes to a new layer at the bottom of every list of layers of the sandbox, and where
-//! there was nothing, a whiteout. Its notes say what the host has since, and being the lowest, they count.
+//! What the apply replaced or removed, and a whiteout where there was nothing, is a layer that the apply puts together. It
+//! goes to the bottom of every list of layers of the sandbox. Its notes say what the host has since, and being the lowest,
+//! they count.
 //!
-//! While an apply is under way, the link `preserving` names that layer, so that an apply that was interrupted finds it again
-//! and nobody takes it for garbage.
+//! While that is under way, the link `preserving` names the layer, so that an apply that was interrupted finds it again and
+//! nobody takes it for garbage.
 
-mod layer;
-
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::AtFlags;
 
-pub use self::layer::Preserving;
 use super::error::SandboxError;
 use super::folder::Folder;
 use super::home::{Home, TREE};
 use super::id::Id;
 use super::locked::Locked;
 use super::manifest::LayerRecord;
-use super::upper;
-use super::{bases, pending, seal};
+use super::{bases, pending, seal, upper};
 use crate::fault;
 use crate::layers::Entry;
 
 const LINK: &str = "preserving";
+
+/// Name of the tree until it is complete.
+const NEW: &str = "tree.new";
+
+/// What the host had before an apply, on its way to become a layer.
+#[derive(Debug)]
+pub struct Preserving {
+    id: Id,
+    layer: Folder,
+    workspace: OwnedFd,
+}
+
+impl Preserving {
+    /// The layer's identifier.
+    #[must_use]
+    pub const fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Where the layer's tree is.
+    #[must_use]
+    pub fn tree(&self) -> PathBuf {
+        self.layer.path().join(TREE)
+    }
+
+    /// Takes over a tree that is whole: what an apply had put together at `old`, on the file system of the state directory. One
+    /// that was taken over before an interruption is there already.
+    ///
+    /// # Errors
+    /// When it cannot be moved; then it is where it was.
+    pub fn adopt(&self, old: &Path) -> Result<(), SandboxError> {
+        let failed = |operation, source: std::io::Error| SandboxError::Io { operation, path: old.to_owned(), source };
+        match old.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(|error| failed("look at", error))?,
+        };
+        // Over an empty directory only.
+        std::fs::rename(old, self.tree()).map_err(|error| failed("keep", error))?;
+        fault::place();
+        Ok(())
+    }
+
+    /// Whether nothing is kept in it: not even a workspace's directory that looked otherwise.
+    fn is_empty(&self) -> Result<bool, SandboxError> {
+        let tree = upper::open(&self.layer, TREE)?;
+        let unchanged = upper::is_unchanged(tree.as_fd(), self.workspace.as_fd());
+        unchanged.map_err(|error| self.layer.failed("read the directory", TREE, error))
+    }
+}
 
 /// The layer that an apply of the folder's sandbox is filling.
 pub(super) fn begun(folder: &Folder) -> Result<Option<Id>, SandboxError> {
@@ -36,22 +82,8 @@ pub(super) fn begun(folder: &Folder) -> Result<Option<Id>, SandboxError> {
 }
 
 impl Locked<'_> {
-    /// The layer that an interrupted apply was filling, if there is one.
-    ///
-    /// # Errors
-    /// When that cannot be read.
-    pub fn preserving(&mut self) -> Result<Option<Preserving>, SandboxError> {
-        let Some(id) = begun(&self.folder)? else { return Ok(None) };
-        // Finished, but for this.
-        if self.manifest.layers.iter().any(|layer| layer.id == id) {
-            self.folder.unlink(LINK, AtFlags::empty())?;
-            return Ok(None);
-        }
-        self.open_preserving(id).map(Some)
-    }
-
-    /// Begins to fill a layer with what the host has and is going to lose, or goes on with the one that was begun. It counts
-    /// once it is given to [`Self::finish_preserving`].
+    /// Begins a layer for what the host had before an apply, or goes on with the one that was begun. It counts once it is
+    /// given to [`Self::finish_preserving`].
     ///
     /// # Errors
     /// When the workspace is gone, or the layer cannot be made.
@@ -64,6 +96,17 @@ impl Locked<'_> {
         pending::write(&self.folder, LINK, &id.to_string())?;
         fault::place();
         self.open_preserving(id)
+    }
+
+    /// The layer that was begun before an interruption, if there is one.
+    fn preserving(&self) -> Result<Option<Preserving>, SandboxError> {
+        let Some(id) = begun(&self.folder)? else { return Ok(None) };
+        // Finished, but for this.
+        if self.manifest.layers.iter().any(|layer| layer.id == id) {
+            self.folder.unlink(LINK, AtFlags::empty())?;
+            return Ok(None);
+        }
+        self.open_preserving(id).map(Some)
     }
 
     /// Opens the layer, and makes what is missing of it.
@@ -80,12 +123,12 @@ impl Locked<'_> {
             upper::make(&layer, NEW, Some(workspace.as_fd()))?;
             layer.rename(NEW, &layer, TREE)?;
         }
-        let tree = upper::open(&layer, TREE)?;
-        Ok(Preserving::new(id, layer, tree, workspace))
+        Ok(Preserving { id, layer, workspace })
     }
 
     /// Puts the layer at the bottom of every list of layers. `renewed` are the paths that the apply changed, with what the
-    /// host has there now: what is compared with from now on, when the host is asked whether it changed since.
+    /// host has there now: what is compared with from now on, when the host is asked whether it changed since. A layer in
+    /// which nothing is kept is dropped: what was interrupted had been finished, and is done again.
     ///
     /// # Errors
     /// When it cannot be written; then it can be tried again.
@@ -94,8 +137,11 @@ impl Locked<'_> {
         preserving: Preserving,
         renewed: impl IntoIterator<Item = (PathBuf, Option<Entry>)>,
     ) -> Result<(), SandboxError> {
+        if preserving.is_empty()? {
+            return self.drop_preserving(preserving);
+        }
         let layers = self.home.share_layers()?;
-        let (id, layer) = preserving.into_layer();
+        let Preserving { id, layer, .. } = preserving;
         bases::renew(&layer, renewed)?;
         fault::place();
         let record = LayerRecord { preserved: true, ..seal::record(&layer, id)? };
@@ -120,12 +166,8 @@ impl Locked<'_> {
     /// # Errors
     /// When it cannot be removed.
     pub fn drop_preserving(&mut self, preserving: Preserving) -> Result<(), SandboxError> {
-        let (id, _) = preserving.into_layer();
-        Home::remove(&self.home.layers, &id.to_string())?;
+        Home::remove(&self.home.layers, &preserving.id.to_string())?;
         fault::place();
         self.folder.unlink(LINK, AtFlags::empty())
     }
 }
-
-/// Name of the tree until it is complete.
-const NEW: &str = "tree.new";

@@ -99,6 +99,20 @@ fn a_change_of_the_host_meanwhile_is_uncertain() {
 }
 
 #[test]
+fn a_directory_is_no_other_for_what_the_host_puts_in_it() {
+    let (place, mut sandbox) = place();
+    write(&sandbox.upper(), "d/new", "1");
+    write(&sandbox.upper(), "tree/new", "1");
+    place.host("d/meanwhile", "");
+    place.host("tree/meanwhile", "");
+    tick();
+    crate::support::set_mode(&place.workspace.join("tree"), 0o700);
+    note(&mut sandbox);
+    assert!(known(&sandbox, "d").is_some() && known(&sandbox, "").is_some());
+    assert_eq!(base(&sandbox, "tree"), Seen::Uncertain, "its mode was changed");
+}
+
+#[test]
 fn what_is_hidden_is_noted_as_well() {
     let (_place, mut sandbox) = place();
     whiteout(&sandbox.upper(), "tree");

@@ -2,9 +2,7 @@
 //! was reported exists and shows what it showed, nothing is left lying about, and a second try completes.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
 use std::fs;
-use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -155,7 +153,7 @@ impl World {
                 let verified = sandbox.verify_layer(id).expect("compared");
                 assert!(verified.is_good(), "{name} {id}: {verified:?}");
             }
-            let known = ["bases", "lock", "sandbox.json", "since", "supervisor", "upper", "work"];
+            let known = ["bases", "lock", "old", "sandbox.json", "since", "supervisor", "upper", "work"];
             let left: Vec<_> =
                 names(sandbox.path()).into_iter().filter(|name| !known.contains(&name.as_str())).collect();
             assert!(left.is_empty(), "{name}: {left:?}");
@@ -208,22 +206,21 @@ fn make(change: Change, sandboxes: &Sandboxes, workspace: &Path) -> Result<(), S
 /// An apply of one path, begun or gone on with.
 fn preserve(sandbox: &mut Sandbox, workspace: &Path, path: &str) -> Result<(), SandboxError> {
     let mut locked = sandbox.lock()?;
-    let path = Path::new(path);
-    let is_done = fs::read_to_string(workspace.join(path)).is_ok_and(|text| text == "applied");
-    if is_done && locked.preserving()?.is_none() {
-        return Ok(());
+    let (old, file) = (locked.path().join("old"), workspace.join(path));
+    fs::create_dir_all(old.join(path).parent().expect("a parent")).expect("a tree");
+    if fs::read_to_string(&file).is_ok_and(|text| text == "host") {
+        fs::rename(&file, old.join(path)).expect("moved");
     }
+    fault::place();
+    write(workspace, path, "applied");
+    fault::place();
     let preserving = locked.preserve()?;
-    fault::place();
-    if !preserving.has(path)? {
-        let dir = fs::File::open(workspace.join(path.parent().expect("a parent"))).expect("a directory");
-        let name = path.file_name().expect("a name").as_encoded_bytes();
-        assert!(preserving.take(dir.as_fd(), &CString::new(name).expect("a name"), path)?);
+    if old.join(path).exists() {
+        preserving.adopt(&old)?;
     }
-    fault::place();
-    write(workspace, path.to_str().expect("text"), "applied");
-    fault::place();
-    locked.finish_preserving(preserving, [(PathBuf::from(path), None)])
+    locked.finish_preserving(preserving, [(PathBuf::from(path), None)])?;
+    drop(fs::remove_dir_all(&old));
+    Ok(())
 }
 
 /// Does nothing but when [`World::killed`] starts it.

@@ -31,12 +31,10 @@ impl Locked<'_> {
     /// When a directory cannot be read or a note not be written.
     pub fn note_bases(&mut self) -> Result<(), SandboxError> {
         let Ok(workspace) = self.open_workspace() else { return Ok(()) };
-        let upper = upper::open(&self.folder, UPPER)?;
         // What the host changes from here on is later than what is noted.
         let moment = window::now();
-        let is_empty = listing::each(upper.as_fd(), |_, _| Err(Errno::EXIST)) == Ok(());
-        if !is_empty {
-            self.note(upper.as_fd(), workspace.as_fd())?;
+        if !self.is_upper_unchanged()? {
+            self.note(upper::open(&self.folder, UPPER)?.as_fd(), workspace.as_fd())?;
             crate::fault::place();
         }
         window::begin(&self.folder, moment)
@@ -73,6 +71,8 @@ impl Noter<'_> {
         let status = directory::own_status(self.workspace).map_err(|source| descent.failure("look at", source))?;
         let since = self.since;
         let level = Level { unreadable: false, lossy: Entry::of(&status).modified >= since };
+        let on_host = OnHost::Has(Entry::of(&status));
+        self.note(b"", &Changed { on_host, hides: false, child: Group::new(), level })?;
         enter(&mut descent, root, level)?;
         while let Some(found) = descent.next(|group, level, name| look(group, *level, since, name))? {
             let Some(changed) = found else { continue };
@@ -103,7 +103,7 @@ impl Noter<'_> {
             OnHost::Unknown => return Ok(()),
             OnHost::Has(entry) => {
                 note.entry = Some(*entry);
-                note.uncertain = entry.changed >= self.since;
+                note.uncertain = self.may_have_changed(entry);
                 if is_new && entry.kind == Kind::File && !note.uncertain && self.writer.has_room(entry) {
                     self.copy(path, entry, &mut note)?;
                 }
@@ -113,6 +113,13 @@ impl Noter<'_> {
             OnHost::NothingAnyMore => note.uncertain = !self.is_in_a_layer(path),
         }
         self.writer.add(&note)
+    }
+
+    /// Whether an entry of the host may have become what it is after the sandbox saw it. That something was made or removed in
+    /// a directory makes the directory itself no other: then it was its content that changed last.
+    fn may_have_changed(&self, entry: &Entry) -> bool {
+        let only_content = entry.kind == Kind::Directory && entry.modified == entry.changed;
+        entry.changed >= self.since && !only_content
     }
 
     /// Keeps a copy of a file of the host, unless it is another by now, and then it is uncertain. One that may not be read has
@@ -150,14 +157,13 @@ impl Noter<'_> {
 
     /// Notes everything that a directory of the host holds, without copies.
     fn note_hidden(&mut self, path: &[u8]) -> Result<(), SandboxError> {
-        let Self { writer, workspace, since, .. } = self;
-        host::each(*workspace, path, |path, status| {
-            if path.len() > MAX_PATH || writer.knows(path) {
+        host::each(self.workspace, path, |path, status| {
+            if path.len() > MAX_PATH || self.writer.knows(path) {
                 return Ok(());
             }
             let entry = Entry::of(status);
-            let uncertain = entry.changed >= *since;
-            writer.add(&Note { entry: Some(entry), uncertain, ..Note::new(to_path(path)) })
+            let uncertain = self.may_have_changed(&entry);
+            self.writer.add(&Note { entry: Some(entry), uncertain, ..Note::new(to_path(path)) })
         })
     }
 }
