@@ -225,6 +225,7 @@ impl Round<'_> {
                 processes().is_empty()
             };
             assert!(soon(gone), "{what}: processes stay: {:?}", processes());
+            self.succeed(&["ls"], what);
             let folders = leftovers::entries(&self.place.state().join("sandboxes"));
             assert_eq!(folders.len(), 1, "{what}: {folders:?}");
             let staged = leftovers::entries(&self.place.workspace());

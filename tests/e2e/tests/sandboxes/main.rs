@@ -24,7 +24,6 @@ mod place;
 mod run;
 mod services;
 mod spawner;
-mod tools;
 mod tree;
 #[path = "../containment/user.rs"]
 mod user;
@@ -47,7 +46,6 @@ type Trial = (&'static str, fn(&Place));
 const TRIALS: &[(&str, &[Trial])] = &[
     ("work", work::TRIALS),
     ("services", services::TRIALS),
-    ("tools", tools::TRIALS),
     ("names", names::TRIALS),
     ("marks", marks::TRIALS),
     ("inside", inside::TRIALS),

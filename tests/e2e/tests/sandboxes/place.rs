@@ -75,6 +75,11 @@ impl Place {
         self.path("stockade")
     }
 
+    /// Who runs things.
+    pub(crate) fn user(&self) -> &User {
+        &self.user
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.base.join(name)
     }

@@ -1,3 +1,0 @@
-//! .
-use crate::Trial;
-pub(crate) const TRIALS: &[Trial] = &[];
