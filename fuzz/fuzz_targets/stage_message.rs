@@ -1,11 +1,13 @@
-//! Any packet as a message between the stage and the supervisor: reading never panics, what is read can be sent and reads the
+//! Any packet as a message between the stage, the spawner and the supervisor: reading never panics, what is read can be sent and reads the
 //! same again, and nothing that is read is larger than its packet.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use stockade_linux::stage::message::{FromStage, MAX_PACKET, ToInit};
+use stockade_linux::FromSpawner;
 use stockade_linux::stage::service_message::{Answer, Request};
+use stockade_linux::stage::spawner::message::ToSpawner;
 
 fuzz_target!(|packet: &[u8]| {
     if let Ok(message) = FromStage::decode(packet) {
@@ -40,5 +42,12 @@ fuzz_target!(|packet: &[u8]| {
     }
     if let Ok(answer) = Answer::decode(packet) {
         assert_eq!(answer.encode(), packet);
+    }
+    if let Ok(order) = ToSpawner::decode(packet) {
+        assert_eq!(order.encode(), packet);
+    }
+    // The spawner shares its user and its domain with hostile code: what it says may be that code's.
+    if let Ok(news) = FromSpawner::decode(packet) {
+        assert_eq!(news.encode(), packet);
     }
 });

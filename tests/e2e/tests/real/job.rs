@@ -106,7 +106,7 @@ impl Job {
     }
 }
 
-/// Does a job natively and boxed, and compares.
+/// Does a job natively, boxed, and in a sandbox that lasts, whose changes are then applied; and compares.
 ///
 /// # Errors
 /// With everything that differs.
@@ -131,26 +131,49 @@ pub(crate) fn run(job: &Job, user: &User) -> Result<(), String> {
     // Stockade's own state, such as the quarantine, is kept in the home as well.
     let state = home.join(".local");
     let before = snapshot::take(&home, &[&workspace, &state])?;
-    let mut boxed = user.command(stockade, &home);
+    let mut boxed = user.command(&stockade, &home);
     boxed.arg("run").arg("--report").arg(directory.join("report.json"));
     let boxed = output(boxed.args(["--", "/bin/sh", "-c", &work]).current_dir(&workspace))?;
     let after = snapshot::take(&home, &[&workspace, &state])?;
     let boxed_proof = proof.as_deref().map(shell).transpose()?;
 
-    let mut wrong = match (&native_proof, &boxed_proof) {
-        (Some(native), Some(boxed)) => [every_line(native, ": planted"), every_line(boxed, ": kept out")].concat(),
-        _ => compare(job.expected, &native, &boxed),
-    };
+    let mut wrong = judge(job, [&native, &boxed], [native_proof.as_ref(), boxed_proof.as_ref()]);
     let changed = snapshot::differences(&before, &after);
     if !changed.is_empty() {
         wrong.push(format!("the boxed run changed the home:\n  {}", changed.join("\n  ")));
+    }
+
+    furnish(&fetched, &directory, user)?;
+    let before = snapshot::take(&home, &[&state])?;
+    let call = |words: &[&str]| output(user.command(&stockade, &home).args(words).current_dir(&workspace));
+    let created = call(&["create", "--name", "lasting"])?;
+    let lasting = call(&["exec", "lasting", "--", "/bin/sh", "-c", &work])?;
+    call(&["stop", "lasting"])?;
+    let changed = snapshot::differences(&before, &snapshot::take(&home, &[&state])?);
+    if !changed.is_empty() {
+        wrong.push(format!("the sandbox changed the home before anything was applied:\n  {}", changed.join("\n  ")));
+    }
+    let applied = call(&["apply", "lasting"])?;
+    let lasting_proof = proof.as_deref().map(shell).transpose()?;
+    let judged = judge(job, [&native, &lasting], [native_proof.as_ref(), lasting_proof.as_ref()]);
+    wrong.extend(judged.iter().map(|line| format!("in a sandbox that lasts: {line}")));
+    if !applied.status.success() {
+        wrong.push(format!("create {}\napply {}", describe(&created), describe(&applied)));
     }
     if wrong.is_empty() {
         return fs::remove_dir_all(&directory)
             .map_err(|error| format!("cannot remove {}: {error}", directory.display()));
     }
-    wrong.push(format!("native {}\nboxed {}", describe(&native), describe(&boxed)));
+    wrong.push(format!("native {}\nboxed {}\nlasting {}", describe(&native), describe(&boxed), describe(&lasting)));
     Err(wrong.join("\n"))
+}
+
+/// What is wrong with a run beside the native one, and with what both planted.
+fn judge(job: &Job, [native, other]: [&Output; 2], proofs: [Option<&Output>; 2]) -> Vec<String> {
+    match proofs {
+        [Some(native), Some(other)] => [every_line(native, ": planted"), every_line(other, ": kept out")].concat(),
+        _ => compare(job.expected, native, other),
+    }
 }
 
 /// What is wrong with two runs that should be equal.

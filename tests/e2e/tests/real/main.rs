@@ -1,8 +1,9 @@
 //! Real work, done natively and in a sandbox with equal results.
 //!
 //! Each job is a directory of `jobs`: `fetch.sh` gets what it needs, with a network, once; `run.sh` does the work, without one,
-//! first natively and then boxed. Their exit statuses and what they print on standard output have to be equal, and what
-//! the boxed run wrote to the caches of the home has to be gone. Every job is run as an ordinary user; where root runs the
+//! first natively, then boxed, and then in a sandbox that lasts. Their exit statuses and what they print on standard output have
+//! to be equal; what the boxed run wrote to the caches of the home has to be gone; and the sandbox that lasts has to leave the
+//! home and the workspace as they were until its changes are applied. Every job is run as an ordinary user; where root runs the
 //! tests, as root as well. A job whose tools are not installed is listed as ignored, with the reason.
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program that lists and runs tests tells of them")]

@@ -35,9 +35,9 @@ fn two_applies(place: &Place) {
             let mut command = place.call(&["apply", name]);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start")
         });
+        let outcomes = both.map(|child| Outcome::of(&child.wait_with_output().expect("an end")));
         let (mut done, mut late) = (0, 0);
-        for (child, name) in both.into_iter().zip(["left", "right"]) {
-            let mut outcome = Outcome::of(&child.wait_with_output().expect("an end"));
+        for (mut outcome, name) in outcomes.into_iter().zip(["left", "right"]) {
             if outcome.status == 125 && outcome.stderr.contains("another apply is changing the workspace") {
                 late += 1;
                 outcome = place.outcome(&mut place.call(&["apply", name]));

@@ -15,11 +15,12 @@ use rustix::process::Signal;
 use crate::Trial;
 use crate::leftovers::{self, Process, processes, signal, soon};
 use crate::place::{Outcome, Place};
+use crate::user::User;
 
 pub(crate) const TRIALS: &[Trial] = &[("at_random", at_random)];
 
-/// How often something is killed for each user.
-const KILLS: usize = 250;
+/// How often something is killed, by all users together.
+const KILLS: usize = 500;
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,7 +56,8 @@ struct Round<'p> {
 
 fn at_random(place: &Place) {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| u64::from(now.subsec_nanos()) | 1);
-    let kills = std::env::var("STOCKADE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let kills: usize = std::env::var("STOCKADE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let kills = kills.div_ceil(User::available().len());
     let mut round =
         Round { place, random: Cell::new(seed), reported: BTreeMap::new(), state: 0, host: (0, 0), made: 0 };
     for number in 0..FILES {
@@ -206,7 +208,7 @@ impl Round<'_> {
         self.succeed(&["audit", "verify", "own"], what);
         // One of the checkpoints that were reported, and from time to time all.
         let picked = self.next(self.reported.len().max(1));
-        let all = self.made.is_multiple_of(50);
+        let all = self.made.is_multiple_of(25);
         for (at, (name, state)) in self.reported.iter().enumerate() {
             if at == picked || all {
                 let copy = format!("copy{}-{at}", self.made);
@@ -215,25 +217,29 @@ impl Round<'_> {
                 self.succeed(&["rm", "--force", &copy], what);
             }
         }
-        if self.reported.len() > 12 {
-            self.reported.pop_first();
-        }
         if self.made.is_multiple_of(25) {
-            self.succeed(&["stop", "own"], what);
-            let gone = || {
-                leftovers::reap();
-                processes().is_empty()
-            };
-            assert!(soon(gone), "{what}: processes stay: {:?}", processes());
-            self.succeed(&["ls"], what);
-            let folders = leftovers::entries(&self.place.state().join("sandboxes"));
-            assert_eq!(folders.len(), 1, "{what}: {folders:?}");
-            let staged = leftovers::entries(&self.place.workspace());
-            assert!(
-                staged.iter().all(|path| !path.to_string_lossy().contains(".stockade-apply")),
-                "{what}: {staged:?}"
-            );
+            self.nothing_stays(what);
         }
+    }
+
+    /// What the next start has tidied, and removes, is gone; and another sandbox takes the place of this one.
+    fn nothing_stays(&mut self, what: &str) {
+        self.succeed(&["stop", "own"], what);
+        let gone = || {
+            leftovers::reap();
+            processes().is_empty()
+        };
+        assert!(soon(gone), "{what}: processes stay: {:?}", processes());
+        self.succeed(&["ls"], what);
+        let folders = leftovers::entries(&self.place.state().join("sandboxes"));
+        assert_eq!(folders.len(), 1, "{what}: {folders:?}");
+        let staged = leftovers::entries(&self.place.workspace());
+        assert!(staged.iter().all(|path| !path.to_string_lossy().contains(".stockade-apply")), "{what}: {staged:?}");
+        self.succeed(&["rm", "own"], what);
+        let layers = leftovers::entries(&self.place.state().join("layers"));
+        assert!(layers.iter().all(|path| path.ends_with("lock")), "{what}: layers stay: {layers:?}");
+        self.place.create("own", &[]);
+        self.reported.clear();
     }
 }
 
