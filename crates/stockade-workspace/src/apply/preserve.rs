@@ -7,13 +7,14 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Mode, OFlags, XattrFlags};
+use rustix::fs::{FileType, Mode, OFlags, XattrFlags};
 use rustix::io::{Errno, Result};
 
 use super::host::Place;
 use super::judge::{self, Same};
+use super::member::{create, make_fifo};
 use super::plan::{Task, Unit};
-use super::stage::{Stage, Trouble, create, make_fifo, whiteout};
+use super::stage::{Stage, Trouble};
 use super::staging::old_path;
 use super::step::{Below, Parent};
 use super::{attributes, copy};
@@ -81,7 +82,8 @@ impl Stage<'_, '_> {
     /// Makes a whiteout. Its directory says that it may hold one, in case that the host removes its own.
     fn whiteout(&mut self, old: &[u8]) -> Result<()> {
         let place = self.staging.last().place(old)?;
-        whiteout(place.dir.as_fd(), &place.name)?;
+        // A device that stands for nothing being there.
+        rustix::fs::mknodat(&place.dir, &place.name, FileType::CharacterDevice, Mode::empty(), 0)?;
         match xattrs::set_may_hold_whiteouts(place.dir.as_fd()) {
             Err(Errno::OPNOTSUPP) => Ok(()),
             other => other,

@@ -4,28 +4,23 @@
 //! where the old layer is on another file system, for the copies of what the host has. While this is done the host's files
 //! are not touched, and when it fails, what was made is removed again.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 
-use super::attributes::{self, Taken};
-use super::copy;
+use super::attributes::Taken;
 use super::error::ApplyError;
-use super::host::{Host, Place};
+use super::host::Host;
+use super::member::Origin;
 use super::plan::{ApplyPlan, Task, Unit};
 use super::progress::Meter;
 use super::report::{Conflict, Failed, Reason, Told, Why};
 use super::staging::{Staging, old_path};
 use super::step::{Below, Opened, Parent, Step, Time};
-use super::units::PRIVILEGE_BITS;
-use crate::directory;
 use crate::fault;
-use crate::layers::{Change, Entry, Kind, Reader};
+use crate::layers::{Change, Entry, Reader};
 
 /// What is to be carried out, once everything is ready.
 #[derive(Debug, Default)]
@@ -58,8 +53,8 @@ pub(super) struct Stage<'a, 'm> {
     pub(super) reader: Reader<'a>,
     pub(super) staging: &'a mut Staging,
     pub(super) meter: Meter<'m>,
-    /// Names of one file of a layer, once it is staged: by layer, number and whether it loses bits, the path where it is.
-    links: HashMap<(usize, u64, bool), Vec<u8>>,
+    /// Files of layers that have several names: where the first is staged.
+    pub(super) links: HashMap<Origin, Vec<u8>>,
     pub(super) parents: BTreeMap<Vec<u8>, Parent>,
     pub(super) script: Script,
 }
@@ -92,11 +87,11 @@ pub(super) fn stage(
     host: &Host,
     staging: &mut Staging,
     meter: Meter<'_>,
-) -> std::result::Result<Script, ApplyError> {
+) -> Result<Script, ApplyError> {
     let script = Script { times: plan.times.clone(), told: plan.told().clone(), ..Script::default() };
     let (links, parents) = (HashMap::new(), BTreeMap::new());
     let mut stage = Stage { host, reader: Reader::new(plan.stack), staging, meter, links, parents, script };
-    let mut ready = Vec::new();
+    let (mut ready, mut undone) = (Vec::new(), HashSet::new());
     for (number, unit) in (0..).zip(&plan.units) {
         match stage.unit(number, unit) {
             Ok(unit) => ready.push(unit),
@@ -104,6 +99,7 @@ pub(super) fn stage(
             Err(trouble) => {
                 stage.leave_out(&unit.members, &trouble);
                 stage.undo(number, unit)?;
+                undone.extend(unit.members[0].path.parent());
             }
         }
     }
@@ -111,12 +107,13 @@ pub(super) fn stage(
         stage.seal(unit)?;
     }
     let mut script = stage.script;
+    script.times.retain(|time| !undone.contains(time.path.as_path()));
     script.parents = stage.parents.into_values().collect();
     Ok(script)
 }
 
 impl Stage<'_, '_> {
-    fn unit(&mut self, number: u64, unit: &Unit) -> std::result::Result<Ready, Trouble> {
+    fn unit(&mut self, number: u64, unit: &Unit) -> Result<Ready, Trouble> {
         let path = unit.members[0].path.as_os_str().as_bytes();
         let old = old_path(path);
         let placeholder = self.preserve(unit, &old)?;
@@ -130,7 +127,7 @@ impl Stage<'_, '_> {
     }
 
     /// Makes the new content of a unit, and gives the members that it has: those whose content could be read.
-    fn content(&mut self, unit: &Unit, base: &[u8]) -> std::result::Result<Vec<Change>, Trouble> {
+    fn content(&mut self, unit: &Unit, base: &[u8]) -> Result<Vec<Change>, Trouble> {
         let mut made: Vec<Change> = Vec::with_capacity(unit.members.len());
         let mut without: Option<&Change> = None;
         for change in &unit.members {
@@ -156,76 +153,6 @@ impl Stage<'_, '_> {
         Ok(made)
     }
 
-    fn member(&mut self, change: &Change, target: &[u8]) -> std::result::Result<(), Trouble> {
-        let Some(new) = change.new else { return Ok(()) };
-        let path = change.path.as_os_str().as_bytes();
-        let failed = |operation| move |source| Trouble::of(operation, path, source);
-        let place = self.staging.root.place(target).map_err(failed("stage"))?;
-        match new.kind {
-            Kind::Directory => {
-                self.reader.directory(change).map_err(failed("read"))?;
-                rustix::fs::mkdirat(&place.dir, &place.name, Mode::RWXU).map_err(failed("make the directory"))
-            }
-            Kind::File => {
-                let key = self.link_key(change, &new);
-                if self.link(key, &place) {
-                    return Ok(());
-                }
-                let made = self.file(change, &new, &place).map_err(failed("copy"));
-                if made.is_err() {
-                    self.staging.root.remove(target).map_err(failed("remove"))?;
-                } else if let Some(key) = key {
-                    self.links.insert(key, target.to_vec());
-                }
-                made
-            }
-            Kind::Symlink => self.symlink(change, &new, &place).map_err(failed("make the link")),
-            Kind::Fifo => self.fifo(change, &new, &place).map_err(failed("make the pipe")),
-            Kind::Socket => Err(Trouble::Failed(Why::Socket)),
-            Kind::Device => Err(Trouble::Failed(Why::Device)),
-        }
-    }
-
-    /// Which file it is, if it has other names.
-    fn link_key(&self, change: &Change, new: &Entry) -> Option<(usize, u64, bool)> {
-        let layer = change.layer.filter(|_| new.links > 1)?;
-        Some((layer, new.inode, self.keeps_bits(change)))
-    }
-
-    /// Whether the file may have set-user-id and set-group-id bits, where it has any.
-    fn keeps_bits(&self, change: &Change) -> bool {
-        self.script.told.cleared.binary_search(&change.path).is_err()
-    }
-
-    /// Gives a staged file one more name. Whether it did; one more may be too many.
-    fn link(&mut self, key: Option<(usize, u64, bool)>, place: &Place) -> bool {
-        let Some(first) = key.and_then(|key| self.links.get(&key)).cloned() else { return false };
-        self.staging.root.place(&first).is_ok_and(|first| {
-            rustix::fs::linkat(&first.dir, &first.name, &place.dir, &place.name, AtFlags::empty()).is_ok()
-        })
-    }
-
-    fn file(&mut self, change: &Change, new: &Entry, place: &Place) -> Result<()> {
-        let from = self.reader.file(change)?;
-        let to = create(place)?;
-        copy::content(from.as_fd(), to.as_fd(), new.size, &mut self.meter)?;
-        let mode = if self.keeps_bits(change) { new.mode } else { new.mode & !PRIVILEGE_BITS };
-        let taken = attributes::copy(from.as_fd(), to.as_fd(), mode, new.modified)?;
-        self.note(taken, &change.path);
-        Ok(())
-    }
-
-    fn symlink(&mut self, change: &Change, new: &Entry, place: &Place) -> Result<()> {
-        let text = self.reader.link(change)?;
-        rustix::fs::symlinkat(&text, &place.dir, &place.name)?;
-        attributes::copy_plain(&self.reader.status(change)?, place.dir.as_fd(), &place.name, new.modified)
-    }
-
-    fn fifo(&mut self, change: &Change, new: &Entry, place: &Place) -> Result<()> {
-        make_fifo(place, new.mode)?;
-        attributes::copy_plain(&self.reader.status(change)?, place.dir.as_fd(), &place.name, new.modified)
-    }
-
     pub(super) fn note(&mut self, taken: Taken, path: &std::path::Path) {
         if taken == Taken::Some {
             self.script.bare.push(path.to_owned());
@@ -245,7 +172,7 @@ impl Stage<'_, '_> {
     }
 
     /// Removes what was made for a unit that is left out.
-    fn undo(&mut self, number: u64, unit: &Unit) -> std::result::Result<(), ApplyError> {
+    fn undo(&mut self, number: u64, unit: &Unit) -> Result<(), ApplyError> {
         let path = unit.members[0].path.as_os_str().as_bytes();
         let old = old_path(path);
         let new = format!("new/{number}").into_bytes();
@@ -271,22 +198,4 @@ fn is_at_or_below(path: &[u8], base: &[u8]) -> bool {
 pub(super) fn below(base: &[u8], first: &Change, change: &Change) -> Vec<u8> {
     let first = first.path.as_os_str().len();
     [base, &change.path.as_os_str().as_bytes()[first..]].concat()
-}
-
-/// Creates an empty file.
-pub(super) fn create(place: &Place) -> Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(&place.dir, &place.name, flags, Mode::RUSR | Mode::WUSR)
-}
-
-/// Makes a named pipe.
-pub(super) fn make_fifo(place: &Place, mode: u32) -> Result<()> {
-    rustix::fs::mknodat(&place.dir, &place.name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    let made = directory::open_path(place.dir.as_fd(), &place.name)?;
-    directory::set_mode(made.as_fd(), Mode::from_raw_mode(mode))
-}
-
-/// Makes a whiteout: a device that stands for nothing being there.
-pub(super) fn whiteout(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
-    rustix::fs::mknodat(dir, name, FileType::CharacterDevice, Mode::empty(), 0)
 }

@@ -14,6 +14,7 @@ mod space;
 #[path = "../layers/inside.rs"]
 mod inside;
 #[path = "../layers/operation.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod operation;
 #[path = "../layers/tree.rs"]
 mod tree;
