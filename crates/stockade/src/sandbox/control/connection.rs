@@ -51,6 +51,11 @@ impl Connection {
         self.frozen = Some(frozen);
     }
 
+    /// Lets go of what is held.
+    pub(super) fn release(&mut self) {
+        self.frozen = None;
+    }
+
     /// The command's streams; `None` where a descriptor is missing.
     pub(super) fn take_streams(&mut self, kinds: [StreamKind; 3]) -> Option<InnerStdio> {
         let mut stream = |kind| match kind {

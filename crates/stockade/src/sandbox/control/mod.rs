@@ -386,6 +386,11 @@ impl<K: Keeper> Control<K> {
         }
     }
 
+    /// Lets go of every process that is held still for a caller.
+    pub(super) fn release(&mut self) {
+        self.connections.values_mut().for_each(Connection::release);
+    }
+
     /// The sandbox has ended, and with it every command.
     pub(super) fn conclude(&mut self, outcome: &Outcome, denials: &[Denial]) {
         self.door = None;
