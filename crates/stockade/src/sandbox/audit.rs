@@ -52,15 +52,16 @@ impl Sandbox {
         Ok(Reader::open(self.path())?)
     }
 
-    /// Judges its record and its layers.
+    /// Judges its record and its layers, while nobody else changes it: what a change does half-way is no intrusion.
     ///
     /// # Errors
-    /// When the key is gone, or something cannot be read.
-    pub fn verify(&self) -> Result<Audit, Error> {
+    /// When it was removed, the key is gone, or something cannot be read.
+    pub fn verify(&mut self) -> Result<Audit, Error> {
         let key = self.all.key()?;
         let record = record::verify(self.path(), &self.kept.id().to_string(), &key)?;
-        let audited = |(id, _)| Ok(AuditedLayer { id, verified: self.kept.verify_layer(id)? });
-        let layers = self.kept.digests().into_iter().map(audited).collect::<Result<_, Error>>()?;
+        let kept = self.kept.lock()?;
+        let audited = |(id, _)| Ok(AuditedLayer { id, verified: kept.verify_layer(id)? });
+        let layers = kept.digests().into_iter().map(audited).collect::<Result<_, Error>>()?;
         Ok(Audit { key, record, layers })
     }
 
