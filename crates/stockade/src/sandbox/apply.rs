@@ -1,5 +1,6 @@
 //! Bringing a sandbox's changes to its workspace.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -45,8 +46,11 @@ impl Sandbox {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Application, Error> {
         self.kept.open_workspace()?;
-        let checkpoints = self.kept.log().len();
-        let checkpoint = self.checkpoint_for("before apply")?.name;
+        let known: BTreeSet<_> = self.kept.log().into_iter().map(|branch| branch.checkpoint.name).collect();
+        let taken = self.checkpoint_for("before apply")?;
+        // One that somebody else took meanwhile is not for this to drop.
+        let is_new = taken.automatic && !known.contains(&taken.name);
+        let checkpoint = taken.name;
         let workspace = self.workspace().to_owned();
         let rules = rules(&protected_patterns(&self.settings.policy))?;
         // Held to the end, so that nobody takes this apply for an interrupted one.
@@ -66,8 +70,8 @@ impl Sandbox {
         let plan = match apply::plan(&stack, &request) {
             Ok(plan) => plan,
             Err(error) => {
-                // It was taken for nothing.
-                if locked.log().len() > checkpoints {
+                // It was taken for nothing, unless it was there before.
+                if is_new {
                     locked.forget(&checkpoint)?;
                 }
                 return Err(error.into());
