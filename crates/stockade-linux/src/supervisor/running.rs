@@ -79,6 +79,8 @@ pub struct Running<'a> {
     patience: Option<Instant>,
     exec_failed: Option<i32>,
     ended: Option<Ended>,
+    /// Whether init can say nothing more, though it may not have ended yet: it waits for what others hold.
+    is_silent: bool,
     discarded: Vec<PathBuf>,
     stream_failures: Vec<RelayError>,
 }
@@ -140,6 +142,7 @@ impl<'a> Running<'a> {
             patience: None,
             exec_failed: None,
             ended: None,
+            is_silent: false,
             discarded: Vec::new(),
             stream_failures: Vec::new(),
         }
@@ -209,7 +212,9 @@ impl<'a> Running<'a> {
     fn poll(&self, watches: &[Box<dyn Watch + '_>]) -> Result<(Vec<PollFlags>, Layout), RunError> {
         let parts = &self.parts;
         let mut set = Vec::with_capacity(8);
-        set.push(PollFd::from_borrowed_fd(parts.channel.as_fd(), PollFlags::IN));
+        // A closed channel hangs up for good, whatever is asked of it (`poll(2)`); init's end is what is left to hear of.
+        let channel = if self.is_silent { parts.sandbox.pidfd.as_fd() } else { parts.channel.as_fd() };
+        set.push(PollFd::from_borrowed_fd(channel, PollFlags::IN));
         set.push(PollFd::new(parts.signals.descriptor(), PollFlags::IN));
         set.push(PollFd::new(&parts.sandbox.pidfd, PollFlags::IN));
         let observer = self.observer.as_ref().map(|observer| {
@@ -385,7 +390,11 @@ impl<'a> Running<'a> {
         loop {
             let packet = match self.parts.channel.receive().map_err(RunError::Channel)? {
                 Received::Packet(packet, _) => packet,
-                Received::Nothing | Received::Closed => return Ok(()),
+                Received::Nothing => return Ok(()),
+                Received::Closed => {
+                    self.is_silent = true;
+                    return Ok(());
+                }
             };
             match FromStage::decode(&packet)? {
                 FromStage::ExecFailed { errno } => self.exec_failed = Some(errno),

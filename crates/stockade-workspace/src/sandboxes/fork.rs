@@ -39,7 +39,7 @@ pub(super) fn fork(home: &Arc<Home>, source: &str, at: At<'_>, name: Option<&str
             let _held = source.stopped(None)?;
             source.check_room()?;
             let taken = source.checkpoint_stopped(About { automatic: true, ..About::default() })?;
-            source.number(&taken.name)?
+            source.number(&taken.checkpoint.name)?
         }
     };
     // The lock of the source keeps the layers from being removed before the new manifest names them.

@@ -64,7 +64,7 @@ pub use prune::{Prune, Pruned};
 pub use restore::Restored;
 pub use sandbox::Sandbox;
 pub use supervisor::Supervisor;
-pub use take::{Programs, Take};
+pub use take::{Programs, Take, Taken};
 pub use tidy::Tidied;
 pub use usage::{Amount, Usage};
 pub use workspace::Workspace;

@@ -56,12 +56,21 @@ pub struct Take<'a> {
     pub programs: Programs<'a>,
 }
 
+/// The checkpoint of the state that the sandbox is in.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Whether it was not there before.
+    pub is_new: bool,
+}
+
 impl Locked<'_> {
     /// Keeps the state that the sandbox is in.
     ///
     /// # Errors
     /// When programs run that were said to be stopped, or something cannot be read or written.
-    pub fn checkpoint(&mut self, take: Take<'_>) -> Result<Checkpoint, SandboxError> {
+    pub fn checkpoint(&mut self, take: Take<'_>) -> Result<Taken, SandboxError> {
         let Take { label, automatic, programs } = take;
         self.check_room()?;
         match programs {
@@ -89,7 +98,7 @@ impl Locked<'_> {
     }
 
     /// Keeps the state, while it is seen to that no program runs.
-    pub(super) fn checkpoint_stopped(&mut self, about: About) -> Result<Checkpoint, SandboxError> {
+    pub(super) fn checkpoint_stopped(&mut self, about: About) -> Result<Taken, SandboxError> {
         self.note_bases()?;
         if self.manifest.under.len() >= MAX_UNDER {
             self.compact_stopped()?;
@@ -100,21 +109,21 @@ impl Locked<'_> {
         self.replace_upper(|manifest, place| {
             manifest.under.extend(place);
             let chain = manifest.under.clone();
-            manifest.add_checkpoint(chain, window::now(), about)
+            Taken { checkpoint: manifest.add_checkpoint(chain, window::now(), about), is_new: true }
         })
     }
 
     /// A checkpoint of the layers below an `upper` that holds nothing.
-    fn checkpoint_as_is(&mut self, about: About) -> Result<Checkpoint, SandboxError> {
+    fn checkpoint_as_is(&mut self, about: About) -> Result<Taken, SandboxError> {
         let head = self.manifest.head.and_then(|head| self.manifest.find(head));
         if let Some(head) = head.filter(|head| about.automatic && head.layers == self.manifest.under) {
-            return Ok(self.manifest.show(head));
+            return Ok(Taken { checkpoint: self.manifest.show(head), is_new: false });
         }
         let mut manifest = self.manifest.clone();
         let chain = manifest.under.clone();
-        let taken = manifest.add_checkpoint(chain, window::now(), about);
+        let checkpoint = manifest.add_checkpoint(chain, window::now(), about);
         self.write(manifest)?;
-        Ok(taken)
+        Ok(Taken { checkpoint, is_new: true })
     }
 
     fn checkpoint_frozen(
@@ -122,7 +131,7 @@ impl Locked<'_> {
         about: About,
         mapped: &[PathBuf],
         thaw: &mut dyn FnMut(),
-    ) -> Result<Checkpoint, SandboxError> {
+    ) -> Result<Taken, SandboxError> {
         if self.is_upper_unchanged()? {
             thaw();
             return self.checkpoint_as_is(about);
@@ -139,9 +148,9 @@ impl Locked<'_> {
             let place = manifest.add_layer(record).map_err(overflow)?;
             let chain = [&manifest.under[..], &[place]].concat();
             manifest.mirror = Some(place);
-            let taken = manifest.add_checkpoint(chain, window::now(), about);
+            let checkpoint = manifest.add_checkpoint(chain, window::now(), about);
             locked.write(manifest)?;
-            Ok(taken)
+            Ok(Taken { checkpoint, is_new: true })
         })
     }
 

@@ -158,7 +158,7 @@ pub(crate) fn checkpoint(sandbox: &mut Sandbox) -> Checkpoint {
 pub(crate) fn take(locked: &mut Locked<'_>, label: Option<&str>, automatic: bool) -> Checkpoint {
     let label = label.map(|label| label.parse().expect("a label"));
     let programs = Programs::Stopped(None);
-    locked.checkpoint(Take { label, automatic, programs }).expect("a checkpoint")
+    locked.checkpoint(Take { label, automatic, programs }).expect("a checkpoint").checkpoint
 }
 
 /// Takes a checkpoint as if programs were frozen.
@@ -169,7 +169,7 @@ pub(crate) fn checkpoint_frozen(sandbox: &mut Sandbox, mapped: &[&str]) -> Check
     let programs = Programs::Frozen { mapped: &mapped, thaw: &mut thaw };
     let taken = sandbox.lock().expect("locked").checkpoint(Take { label: None, automatic: false, programs });
     assert_eq!(thawed, 1);
-    taken.expect("a checkpoint")
+    taken.expect("a checkpoint").checkpoint
 }
 
 /// Waits until the clock that stamps files has moved on.

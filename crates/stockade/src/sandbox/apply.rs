@@ -1,6 +1,5 @@
 //! Bringing a sandbox's changes to its workspace.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,7 +8,7 @@ use stockade_spec::compile::protected_patterns;
 use stockade_workspace::StateDirectory;
 use stockade_workspace::apply::{self, Applied, ApplyError, Options, Progress, Request, Seen, Selection};
 use stockade_workspace::layers::{Stack, changes};
-use stockade_workspace::sandboxes::{self, Bases, Locked};
+use stockade_workspace::sandboxes::{self, Bases, Locked, Taken};
 
 use super::handle::Sandbox;
 use super::recorder::Recorder;
@@ -46,11 +45,8 @@ impl Sandbox {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Application, Error> {
         self.kept.open_workspace()?;
-        let known: BTreeSet<_> = self.kept.log().into_iter().map(|branch| branch.checkpoint.name).collect();
-        let taken = self.checkpoint_for("before apply")?;
-        // One that somebody else took meanwhile is not for this to drop.
-        let is_new = taken.automatic && !known.contains(&taken.name);
-        let checkpoint = taken.name;
+        let Taken { checkpoint, is_new } = self.checkpoint_for("before apply")?;
+        let checkpoint = checkpoint.name;
         let workspace = self.workspace().to_owned();
         let rules = rules(&protected_patterns(&self.settings.policy))?;
         // Held to the end, so that nobody takes this apply for an interrupted one.

@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 
-use serde_json::json;
-use stockade_workspace::sandboxes::Checkpoint;
+use stockade_workspace::sandboxes::{Checkpoint, Taken};
 
 use super::handle::Sandbox;
 use crate::error::Error;
@@ -23,13 +22,11 @@ impl Sandbox {
     /// # Errors
     /// As [`Self::checkpoint`].
     pub fn checkpoint_before(&mut self, command: &[OsString]) -> Result<Checkpoint, Error> {
-        let before = self.kept.log().len();
-        let taken = self.checkpoint_for(&label(command))?;
-        if self.kept.log().len() > before {
-            let label = taken.label.as_ref().map(ToString::to_string);
-            self.record("checkpoint", &json!({ "name": taken.name, "label": label, "running": taken.running }))?;
+        let Taken { checkpoint, is_new } = self.checkpoint_for(&label(command))?;
+        if is_new {
+            self.record_checkpoint(&checkpoint)?;
         }
-        Ok(taken)
+        Ok(checkpoint)
     }
 }
 

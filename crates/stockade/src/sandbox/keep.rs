@@ -166,6 +166,6 @@ impl<K: Keeper> Watch for Served<K> {
     /// A tracer keeps init from reaping what it holds (`zap_pid_ns_processes` in `kernel/pid_namespace.c` waits for that), and
     /// nobody looks after the connections from here on.
     fn over(&mut self, _: &mut DenialLog<'_>) {
-        self.control.borrow_mut().release();
+        self.control.borrow_mut().thaw();
     }
 }

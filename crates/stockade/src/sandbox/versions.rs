@@ -1,7 +1,7 @@
 //! Checkpoints of a sandbox, and going back to them.
 
 use serde_json::json;
-use stockade_workspace::sandboxes::{At, Branch, Checkpoint, Label, Locked, Programs, SandboxError, Take};
+use stockade_workspace::sandboxes::{At, Branch, Checkpoint, Label, Locked, Programs, SandboxError, Take, Taken};
 
 use super::ask::{Answer, Ask, Status};
 use super::conversation::Conversation;
@@ -25,17 +25,22 @@ impl Sandbox {
     /// # Errors
     /// When programs cannot be stopped for a moment, or the state cannot be kept.
     pub fn checkpoint(&mut self, label: Option<Label>) -> Result<Checkpoint, Error> {
-        let taken = self.take(label, false)?;
-        self.record("checkpoint", &json!({ "name": taken.name, "label": taken.label, "running": taken.running }))?;
+        let taken = self.take(label, false)?.checkpoint;
+        self.record_checkpoint(&taken)?;
         Ok(taken)
     }
 
+    /// Puts a checkpoint on record.
+    pub(super) fn record_checkpoint(&self, taken: &Checkpoint) -> Result<(), Error> {
+        self.record("checkpoint", &json!({ "name": taken.name, "label": taken.label, "running": taken.running }))
+    }
+
     /// As [`Self::checkpoint`], where nobody asked for it: when nothing has changed since the last one, it is that one.
-    pub(super) fn checkpoint_for(&mut self, label: &str) -> Result<Checkpoint, Error> {
+    pub(super) fn checkpoint_for(&mut self, label: &str) -> Result<Taken, Error> {
         self.take(label.parse().ok(), true)
     }
 
-    fn take(&mut self, label: Option<Label>, automatic: bool) -> Result<Checkpoint, Error> {
+    fn take(&mut self, label: Option<Label>, automatic: bool) -> Result<Taken, Error> {
         for _ in 0..ATTEMPTS {
             let taken = match self.freeze()? {
                 Held::Frozen(frozen) => self.take_frozen(label.clone(), automatic, frozen)?,
@@ -55,11 +60,11 @@ impl Sandbox {
         Err(Error::Refused("it neither answers nor ends".to_owned()))
     }
 
-    fn take_stopped(&mut self, label: Option<Label>, automatic: bool) -> Result<Checkpoint, SandboxError> {
+    fn take_stopped(&mut self, label: Option<Label>, automatic: bool) -> Result<Taken, SandboxError> {
         self.kept.lock()?.checkpoint(Take { label, automatic, programs: Programs::Stopped(None) })
     }
 
-    fn take_frozen(&mut self, label: Option<Label>, automatic: bool, frozen: Frozen) -> Result<Checkpoint, Error> {
+    fn take_frozen(&mut self, label: Option<Label>, automatic: bool, frozen: Frozen) -> Result<Taken, Error> {
         let Frozen { conversation, mapped } = frozen;
         let mut conversation = Some(conversation);
         // They go on when the connection ends.
@@ -128,7 +133,7 @@ impl Sandboxes {
         }
         let at = match checkpoint {
             Some(checkpoint) => from.kept.find(checkpoint)?.name,
-            None => from.checkpoint_for("forked")?.name,
+            None => from.checkpoint_for("forked")?.checkpoint.name,
         };
         let kept = self.kept.fork(source, At::Checkpoint(&at), name)?;
         let settings = Settings::read(&kept)?;

@@ -1,6 +1,7 @@
 //! Limits of a sandbox that lasts: those on memory, processes and disk hold for all that runs in it together; those on time
 //! and output are each command's own, and end only that command.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("left_behind", left_behind),
     ("many_callers", many_callers),
     ("callers_that_do_not_read", callers_that_do_not_read),
+    ("held_at_the_end", held_at_the_end),
     ("long_command_lines", long_command_lines),
 ];
 
@@ -150,6 +152,39 @@ fn callers_that_do_not_read(place: &Place) {
     stuck.kill().expect("SIGKILL");
     stuck.wait().expect("an end");
     assert!(soon(|| place.running("full").is_some_and(|(_, processes)| processes == 0)));
+}
+
+/// Asks the supervisor to hold every process still, and stays.
+const HOLDER: &str = r#"import os, socket, sys
+holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+holder.connect(sys.argv[1])
+holder.sendall(b'{"ask":"freeze"}\n')
+os.write(1, holder.recv(65536))
+sys.stdin.read()"#;
+
+/// A sandbox whose processes somebody holds still ends all the same.
+fn held_at_the_end(place: &Place) {
+    place.create("held", &[]);
+    let mut held = place.start("held", "sleep 60 & echo > through; wait");
+    assert!(soon(|| place.done(&["diff", "held"]).contains("through")));
+    let mut holder = place.command("python3");
+    holder.args(["-c", HOLDER]).arg(place.folder("held").join("control"));
+    let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 starts");
+    let mut answer = String::new();
+    let output = holder.stdout.take().expect("its output");
+    BufReader::new(output).read_line(&mut answer).expect("an answer");
+    assert!(answer.contains("frozen"), "{answer}");
+    let mut stop = place.stockade(&["stop", "held"]).spawn().expect("the program starts");
+    let has_stopped = soon(|| stop.try_wait().expect("its end").is_some());
+    for child in [&mut holder, &mut stop] {
+        // The second has ended already, if all is well.
+        drop(child.kill());
+        child.wait().expect("an end");
+    }
+    assert!(has_stopped);
+    assert!(soon(|| held.try_wait().expect("its end").is_some()));
+    assert_eq!(place.running("held"), None);
+    assert_eq!(place.exec("held", "ls through").stdout, "through\n");
 }
 
 fn long_command_lines(place: &Place) {

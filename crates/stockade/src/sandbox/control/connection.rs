@@ -52,7 +52,7 @@ impl Connection {
     }
 
     /// Lets go of what is held.
-    pub(super) fn release(&mut self) {
+    pub(super) fn thaw(&mut self) {
         self.frozen = None;
     }
 

@@ -387,8 +387,8 @@ impl<K: Keeper> Control<K> {
     }
 
     /// Lets go of every process that is held still for a caller.
-    pub(super) fn release(&mut self) {
-        self.connections.values_mut().for_each(Connection::release);
+    pub(super) fn thaw(&mut self) {
+        self.connections.values_mut().for_each(Connection::thaw);
     }
 
     /// The sandbox has ended, and with it every command.
