@@ -50,8 +50,9 @@ fn stats() -> HashMap<i32, Stat> {
         .flatten()
         .filter_map(|entry| {
             let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            Some((pid, read(&stat)?))
+            // The kernel writes the name as it is, and a process may give itself one that is no text.
+            let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, read(&String::from_utf8_lossy(&stat))?))
         })
         .collect()
 }
@@ -93,6 +94,21 @@ mod tests {
         found.sort_unstable();
         assert_eq!(found, [3, 4]);
         assert_eq!(descendants(6, &parents), [9, 6], "a cycle ends");
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_nothing() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().expect("a directory");
+        let program = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff)\xfe"));
+        fs::copy("/bin/sleep", &program).expect("a copy");
+        let mut child = std::process::Command::new(&program).arg("60").spawn().expect("a child");
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let pid = i32::try_from(child.id()).expect("a number");
+        let found = belonging_to(own);
+        child.kill().expect("SIGKILL");
+        child.wait().expect("its end");
+        assert!(found.contains(&pid), "{found:?}");
     }
 
     #[test]
