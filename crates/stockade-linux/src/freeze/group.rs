@@ -92,7 +92,9 @@ impl Group {
     pub(super) fn thaw(&self) -> Result<(), FreezeError> {
         match self.write(self.form.thaw()) {
             // The group was removed with its last process.
-            Err(FreezeError::Group { source, .. }) if source.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {
+            Err(FreezeError::Group { source, .. })
+                if matches!(source.raw_os_error(), Some(libc::ENODEV | libc::ENOENT)) =>
+            {
                 Ok(())
             }
             other => other,

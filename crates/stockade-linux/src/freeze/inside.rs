@@ -6,6 +6,8 @@
 //! move. So the second finds, and the first says whether all were found.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, OFlags};
@@ -14,6 +16,7 @@ use rustix::process::Pid;
 
 use super::error::{FreezeError, Named};
 use super::status::{self, Namespace};
+use super::{Maps, maps};
 use crate::limits::kernel_file;
 use crate::limits::sampler::processes::{descendants, numbered};
 
@@ -58,8 +61,7 @@ pub(super) struct Found<T> {
 impl Inside {
     pub(super) fn new(init: Pid, inner: BorrowedFd<'_>) -> Result<Self, FreezeError> {
         let failed = |error| FreezeError::call("open `/proc`", error);
-        // Opened anew: listing a directory moves the position that copies of a descriptor share.
-        let inner = kernel_file::open(inner, ".", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+        let inner = inner.try_clone_to_owned().map_err(|error| FreezeError::call("open `/proc`", error))?;
         let outer = kernel_file::open(CWD, "/proc", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
         Ok(Self { init, own: BTreeMap::new(), inner, outer })
     }
@@ -111,18 +113,17 @@ impl Inside {
         Found { found: None, obstacle }
     }
 
-    /// The memory maps of all processes but the caller's own (`proc_pid_maps(5)`), by inner numbers. Those of processes that end
-    /// meanwhile are left out.
-    pub(super) fn maps(&self) -> Result<Vec<(u32, std::io::Result<String>)>, FreezeError> {
-        let mut maps = Vec::new();
+    /// The files of which processes but the caller's own have shared mappings that they can write to (`proc_pid_maps(5)`), by
+    /// inner numbers. Processes that end meanwhile are left out.
+    pub(super) fn maps(&self) -> Result<Vec<Maps>, FreezeError> {
+        let mut all = Vec::new();
         for inside in self.listed(&BTreeSet::new())? {
             let Some(process) = self.listed_process(inside) else { continue };
             let file = kernel_file::open(&process.directory, "maps", OFlags::RDONLY);
-            let read =
-                file.map_err(std::io::Error::from).and_then(|file| std::io::read_to_string(std::fs::File::from(file)));
-            maps.push((inside, read));
+            let shared = |file| maps::shared_and_writable(File::from(file));
+            all.push((inside, file.map_err(io::Error::from).and_then(shared)));
         }
-        Ok(maps)
+        Ok(all)
     }
 
     fn listed_process(&self, inside: u32) -> Option<Process> {

@@ -17,6 +17,7 @@ mod error;
 mod group;
 mod held;
 mod inside;
+mod maps;
 mod patience;
 mod session;
 mod status;
@@ -85,13 +86,13 @@ impl Freezer {
     }
 
     /// The files of which processes have shared mappings that they can write to (`proc_pid_maps(5)`), by inner numbers of the
-    /// processes. Names are escaped by the kernel in the way of its `seq_path`; those that hold a line end are not given.
+    /// processes. Names are escaped by the kernel in the way of its `seq_path`; those that hold a line end are not given. A file
+    /// that a process has mapped several times is given once, so that what is held grows with files, not with mappings.
     ///
     /// # Errors
     /// When the processes cannot be listed. That one cannot be read is in the result.
     pub fn maps(&self) -> Result<Vec<Maps>, FreezeError> {
-        let shared = |maps: String| maps.lines().filter_map(shared_and_writable).collect();
-        Ok(self.inside.maps()?.into_iter().map(|(pid, maps)| (pid, maps.map(shared))).collect())
+        self.inside.maps()
     }
 
     /// By what it stops them.
@@ -127,14 +128,6 @@ impl Freezer {
         }
         Ok(Frozen(Hold::Traced(Session::start(&self.inside, in_hand)?)))
     }
-}
-
-/// The file of a mapping that is shared and can be written to, by its line.
-fn shared_and_writable(line: &str) -> Option<PathBuf> {
-    let (fields, path) = line.split_at(line.find('/')?);
-    let permissions = fields.split_ascii_whitespace().nth(1)?;
-    let is_one = permissions.ends_with('s') && permissions.contains('w');
-    is_one.then(|| PathBuf::from(path))
 }
 
 /// Everything inside stands still, until this is dropped.
