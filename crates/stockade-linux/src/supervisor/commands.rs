@@ -1,12 +1,14 @@
 //! The supervisor's side of a sandbox that lasts: commands inside, started by the spawner.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::MemfdFlags;
 use stockade_spec::plan;
 use thiserror::Error;
 
+use crate::limits::sampler::processes::numbered;
 use crate::relay::{InnerStdio, InnerStream};
 use crate::stage::channel::{Channel, Received};
 use crate::stage::message::MessageError;
@@ -59,9 +61,7 @@ impl CommandService {
     /// When the sandbox's `/proc` cannot be read.
     pub fn processes(&self) -> io::Result<usize> {
         let Some(proc) = &self.proc else { return Ok(0) };
-        let is_process = |entry: &rustix::fs::DirEntry| entry.file_name().to_bytes().iter().all(u8::is_ascii_digit);
-        let found = rustix::fs::Dir::read_from(proc)?.filter_map(Result::ok).filter(is_process).count();
-        Ok(found.saturating_sub(2))
+        Ok(numbered(proc)?.len().saturating_sub(2))
     }
 
     /// Starts a command with these streams. Its number, which all news of it bears: no other command of this sandbox has it.
@@ -135,11 +135,7 @@ impl AsFd for CommandService {
 
 /// A file in memory that holds the text.
 fn written(text: &[u8]) -> io::Result<OwnedFd> {
-    let file = rustix::fs::memfd_create(c"command", MemfdFlags::CLOEXEC)?;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let count = rustix::io::write(&file, rest)?;
-        rest = rest.get(count..).unwrap_or_default();
-    }
-    Ok(file)
+    let mut file = File::from(rustix::fs::memfd_create(c"command", MemfdFlags::CLOEXEC)?);
+    file.write_all(text)?;
+    Ok(file.into())
 }

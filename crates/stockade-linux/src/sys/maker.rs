@@ -129,14 +129,16 @@ impl Maker {
         // kernel stores a descriptor in `pidfd`, which outlives the call.
         let result = unsafe { libc::clone(live, stack.end(), flags, argument, &raw mut pidfd) };
         let error = io::Error::last_os_error();
-        previous.install()?;
+        let restored = previous.install();
         if result == -1 {
             return Err(error);
         }
         let pid = Pid::from_raw(result);
-        send_to(pid, &shared.processors);
         // SAFETY: the call succeeded, so this is a new descriptor that nothing else owns.
-        Ok(Self { pid, process: unsafe { OwnedFd::from_raw_fd(pidfd) }, shared, _stack: stack })
+        let maker = Self { pid, process: unsafe { OwnedFd::from_raw_fd(pidfd) }, shared, _stack: stack };
+        restored?;
+        send_to(maker.pid, &maker.shared.processors);
+        Ok(maker)
     }
 
     /// Waits until the namespaces are there.

@@ -20,13 +20,13 @@ pub(crate) enum Change {
 }
 
 /// A child of which there is something to tell, what, and what it and its own reaped children used; `None` when no child
-/// has anything to tell. With `block`, waits until one has.
+/// has anything to tell.
 ///
 /// # Errors
 /// `ECHILD` when there are no children.
-pub(crate) fn next(block: bool) -> io::Result<Option<(Pid, Change, ChildUsage)>> {
+pub(crate) fn next() -> io::Result<Option<(Pid, Change, ChildUsage)>> {
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
-    let options = libc::WUNTRACED | if block { 0 } else { libc::WNOHANG };
+    let options = libc::WUNTRACED | libc::WNOHANG;
     // SAFETY: both buffers have the types that the call fills and live through it.
     let pid = unsafe { libc::wait4(-1, &raw mut status, options, usage.as_mut_ptr()) };
     let Some(pid) = Pid::from_raw(pid.max(0)) else {

@@ -65,7 +65,7 @@ fn lead(task: &Task<'_>) -> io::Result<()> {
 }
 
 fn news(id: u32, command: Pid) -> io::Result<Option<FromSpawner>> {
-    while let Some((pid, change, usage)) = wait::next(false)? {
+    while let Some((pid, change, usage)) = wait::next()? {
         if pid != command {
             continue;
         }

@@ -126,7 +126,7 @@ impl Spawner {
     /// Tells of every child that has ended or was stopped.
     fn reap(&mut self) -> io::Result<()> {
         loop {
-            let (pid, change, usage) = match wait::next(false) {
+            let (pid, change, usage) = match wait::next() {
                 Ok(Some(child)) => child,
                 Ok(None) => return Ok(()),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
