@@ -30,9 +30,6 @@ const NAME: &str = "journal";
 
 const VERSION: u32 = 1;
 
-/// Longest line that is read: the step that removes a directory of a million files.
-const MAX_LINE: u64 = 1 << 30;
-
 /// What an apply works on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begin {
@@ -131,7 +128,8 @@ impl Journal {
         let mut text = Vec::new();
         loop {
             text.clear();
-            let read = std::io::Read::take(&mut reader, MAX_LINE).read_until(b'\n', &mut text);
+            // As long as it may be: a step may be about a million files, and to take it for torn would lose what it has moved.
+            let read = reader.read_until(b'\n', &mut text);
             read.map_err(|error| ApplyError::folder("read", &self.path, error))?;
             // A line without its end was being written when the machine or the program stopped.
             if text.pop() != Some(b'\n') {
