@@ -38,8 +38,9 @@ const MAX_PATH: usize = 8192;
 /// Longest line: such a path as a list of numbers, and the rest.
 const MAX_LINE: u64 = 5 * MAX_PATH as u64;
 
-/// Most notes that are held at once. The others are uncertain.
+/// Most notes that are held at once, and how many bytes of paths. The others are uncertain.
 const MAX_NOTES: usize = 2_000_000;
+const MAX_BYTES: usize = 256 << 20;
 
 /// What the host had at a path when the sandbox saw it first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,8 @@ impl Note {
 #[derive(Debug, Default)]
 pub struct Bases {
     notes: HashMap<Vec<u8>, Seen>,
+    /// Bytes of their paths.
+    bytes: usize,
 }
 
 impl Bases {
@@ -98,20 +101,29 @@ impl Bases {
     /// Adds notes about paths that nothing lower is noted about.
     fn add(&mut self, folder: &Folder) -> Result<(), SandboxError> {
         each(folder, |note| {
-            if self.notes.len() >= MAX_NOTES {
+            if is_full(self.notes.len(), self.bytes) {
                 return Ok(());
             }
             let path = note.path.into_os_string().into_encoded_bytes();
-            self.notes.entry(path).or_insert_with(|| match note.uncertain {
-                true => Seen::Uncertain,
-                false => Seen::Known {
-                    entry: note.entry,
-                    copy: note.copy.map(|number| folder.path().join(number.to_string())),
-                },
+            let length = path.len();
+            self.notes.entry(path).or_insert_with(|| {
+                self.bytes += length;
+                match note.uncertain {
+                    true => Seen::Uncertain,
+                    false => Seen::Known {
+                        entry: note.entry,
+                        copy: note.copy.map(|number| folder.path().join(number.to_string())),
+                    },
+                }
             });
             Ok(())
         })
     }
+}
+
+/// Whether no more notes are held.
+const fn is_full(notes: usize, bytes: usize) -> bool {
+    notes >= MAX_NOTES || bytes >= MAX_BYTES
 }
 
 impl Sandbox {
@@ -200,6 +212,10 @@ fn join(from: &[&Folder], layer: &Folder) -> Result<(), SandboxError> {
     let mut writer = Writer::open(layer.make_child(FOLDER)?)?;
     for from in &from_folders {
         each(from, |mut note| {
+            // The first note about a path is the one that counts.
+            if writer.knows(note.path.as_os_str().as_bytes()) {
+                return Ok(());
+            }
             note.copy = note.copy.map(|copy| writer.link(from, copy)).transpose()?.flatten();
             writer.add(&note)
         })?;

@@ -33,6 +33,9 @@ use crate::listing;
 const UPPER: usize = 0;
 const TREE: usize = 1;
 
+/// Bytes of paths that are remembered for files of several names. Names of further ones become files of their own.
+const MAX_LINKS: usize = 256 << 20;
+
 /// A second, in nanoseconds.
 const SECOND: i64 = 1_000_000_000;
 
@@ -49,6 +52,8 @@ pub(super) struct Mirror<'m> {
     sources: Sources,
     /// Where a file of several names was copied to first, by its inode.
     links: HashMap<u64, Vec<u8>>,
+    /// About how many bytes those take.
+    linked: usize,
     /// Where the first whiteout is.
     whiteout: Option<Vec<u8>>,
     /// Whether the file system may share content between files.
@@ -76,6 +81,7 @@ impl<'m> Mirror<'m> {
             now: window::now(),
             sources: Sources::new(),
             links: HashMap::new(),
+            linked: 0,
             whiteout: None,
             clones: content::Clones::default(),
         }
@@ -159,7 +165,11 @@ impl<'m> Mirror<'m> {
             self.sources.insert(inode, (entry.inode, entry.changed));
         }
         if status.stx_nlink > 1 {
-            self.links.insert(status.stx_ino, place.whole());
+            let whole = place.whole();
+            self.linked += whole.len() + size_of::<(u64, Vec<u8>)>();
+            if self.linked <= MAX_LINKS {
+                self.links.insert(status.stx_ino, whole);
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::super::error::SandboxError;
 use super::super::folder::Folder;
-use super::{MAX_NOTES, NOTES, Note, each};
+use super::{NOTES, Note, each, is_full};
 use crate::directory;
 use crate::layers::Entry;
 use crate::layers::content::copy_content;
@@ -27,6 +27,8 @@ pub(super) struct Writer {
     file: BufWriter<File>,
     /// Paths that something is noted about, and whether that covers what is hidden there.
     known: HashMap<Vec<u8>, bool>,
+    /// Bytes of those paths.
+    bytes: usize,
     /// Number of the next copy, and what all of them take.
     next: u32,
     copied: u64,
@@ -35,13 +37,13 @@ pub(super) struct Writer {
 impl Writer {
     /// Begins to add to a folder's notes.
     pub(super) fn open(folder: Folder) -> Result<Self, SandboxError> {
-        let (mut known, mut next, mut copied) = (HashMap::new(), 0, 0);
+        let (mut known, mut bytes, mut next, mut copied) = (HashMap::new(), 0, 0, 0);
         each(&folder, |note| {
             if let (Some(number), Some(entry)) = (note.copy, note.entry) {
                 next = next.max(number.saturating_add(1));
                 copied += entry.size;
             }
-            *known.entry(note.path.into_os_string().into_encoded_bytes()).or_default() |= note.hides;
+            remember(&mut known, &mut bytes, &note);
             Ok(())
         })?;
         let failed = |source| SandboxError::Io { operation: "write", path: folder.path().join(NOTES), source };
@@ -53,17 +55,17 @@ impl Writer {
         if cut_short {
             file.write_all(b"\n").map_err(failed)?;
         }
-        Ok(Self { folder, file, known, next, copied })
+        Ok(Self { folder, file, known, bytes, next, copied })
     }
 
     /// Whether nothing more needs to be noted about a path: something is, or there are too many notes.
     pub(super) fn knows(&self, path: &[u8]) -> bool {
-        self.known.len() >= MAX_NOTES || self.known.contains_key(path)
+        is_full(self.known.len(), self.bytes) || self.known.contains_key(path)
     }
 
     /// Whether nothing more needs to be noted about what is hidden at a path.
     pub(super) fn knows_hidden(&self, path: &[u8]) -> bool {
-        self.known.len() >= MAX_NOTES || self.known.get(path).copied().unwrap_or_default()
+        is_full(self.known.len(), self.bytes) || self.known.get(path).copied().unwrap_or_default()
     }
 
     /// Adds a note.
@@ -71,7 +73,7 @@ impl Writer {
         let mut text = serde_json::to_vec(note).map_err(|error| self.failed(error.into()))?;
         text.push(b'\n');
         self.file.write_all(&text).map_err(|source| self.failed(source))?;
-        *self.known.entry(note.path.as_os_str().as_bytes().to_vec()).or_default() |= note.hides;
+        remember(&mut self.known, &mut self.bytes, note);
         Ok(())
     }
 
@@ -126,6 +128,17 @@ impl Writer {
 
     fn failed(&self, source: std::io::Error) -> SandboxError {
         SandboxError::Io { operation: "write", path: self.folder.path().join(NOTES), source }
+    }
+}
+
+/// Remembers that something is noted about a path.
+fn remember(known: &mut HashMap<Vec<u8>, bool>, bytes: &mut usize, note: &Note) {
+    let path = note.path.as_os_str().as_bytes();
+    if let Some(hides) = known.get_mut(path) {
+        *hides |= note.hides;
+    } else {
+        *bytes += path.len();
+        known.insert(path.to_vec(), note.hides);
     }
 }
 
