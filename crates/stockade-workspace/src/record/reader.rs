@@ -83,7 +83,9 @@ impl Reader {
         let failed = |error: std::io::Error| self.folder.failed("read", RECORD, error);
         let (size, _) = size(&self.file).map_err(|error| failed(error.into()))?;
         let mut lines = Lines::new(Part { file: &self.file, from: self.at, to: size });
-        while self.ahead.len() < BATCH {
+        // Nothing of it counts when reading fails, so that it can be tried again.
+        let (mut ahead, mut line, mut seen) = (Vec::new(), self.line, self.seen);
+        while ahead.len() < BATCH {
             let entry = match lines.next().map_err(failed)? {
                 Piece::Line(text) => Line::parse(text).and_then(|line| line.entry()),
                 Piece::TooLong => {
@@ -91,17 +93,19 @@ impl Reader {
                     Err(Damage::TooLong)
                 }
                 Piece::Torn(_) | Piece::End => {
-                    self.seen = size;
+                    seen = size;
                     break;
                 }
             };
-            self.line += 1;
+            line += 1;
             let path = || self.folder.path_of(RECORD);
-            let broken = |what| RecordError::Broken { path: path(), broken: Broken { line: self.line, what } };
-            self.ahead.push(entry.map_err(broken));
+            let broken = |what| RecordError::Broken { path: path(), broken: Broken { line, what } };
+            ahead.push(entry.map_err(broken));
         }
         self.at += lines.consumed;
-        self.ahead.reverse();
+        (self.line, self.seen) = (line, seen);
+        ahead.reverse();
+        self.ahead = ahead;
         Ok(())
     }
 }

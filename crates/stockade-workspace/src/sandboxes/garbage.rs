@@ -29,12 +29,17 @@ pub(super) fn collect(home: &Home, wait: Wait) -> Result<Collected, SandboxError
         let Some(_lock) = home.hold_layers(wait)? else { return Ok(collected) };
         // Before looking: whoever says so meanwhile is not overlooked.
         home.layers.unlink(UNNAMED, AtFlags::empty())?;
-        match named(home)? {
-            Ok(named) => collected.removed = retire(home, &named)?,
-            Err(unknown) => {
-                home.mark_unnamed()?;
-                collected.unknown = Some(unknown);
-            }
+        let retired = named(home).and_then(|named| match named {
+            Ok(named) => retire(home, &named).map(Ok),
+            Err(unknown) => Ok(Err(unknown)),
+        });
+        // There may still be some.
+        if !matches!(retired, Ok(Ok(_))) {
+            home.mark_unnamed()?;
+        }
+        match retired? {
+            Ok(removed) => collected.removed = removed,
+            Err(unknown) => collected.unknown = Some(unknown),
         }
     }
     // Nobody can come upon what is out of sight, so that it may take as long as it takes.

@@ -41,7 +41,7 @@ pub(super) fn prune(home: &std::sync::Arc<Home>, prune: &Prune) -> Result<Vec<Pr
     let mut pruned = Vec::new();
     for name in sandbox::names(home)? {
         let Ok(sandbox) = Sandbox::open(home, &name) else { continue };
-        let Some(found) = sandbox.is_prunable(prune)? else { continue };
+        let Ok(Some(found)) = sandbox.is_prunable(prune) else { continue };
         if !prune.only_tell {
             match remove::remove(home, &name) {
                 Err(SandboxError::Running(_) | SandboxError::Removed(_) | SandboxError::Unknown { .. }) => continue,

@@ -21,8 +21,8 @@ pub struct Tidied {
     pub layers: usize,
     /// Folders that were being made or removed.
     pub folders: usize,
-    /// Sandboxes that could not be looked into, with the reason. While there is one, no layer is removed, since it is not
-    /// known which of them it names.
+    /// Sandboxes that could not be looked into, and folders that could not be removed, with the reason. While there is one of
+    /// the first, no layer is removed, since it is not known which of them it names.
     pub failures: Vec<(String, SandboxError)>,
 }
 
@@ -47,7 +47,9 @@ pub(super) fn tidy(home: &Arc<Home>) -> Result<Tidied, SandboxError> {
     };
     tidied.folders = folders.len();
     for name in folders {
-        removal::remove(&home.sandboxes, &name)?;
+        if let Err(error) = removal::remove(&home.sandboxes, &name) {
+            tidied.failures.push((name, error));
+        }
     }
     let garbage::Collected { removed, unknown } = garbage::collect(home, Wait::No)?;
     tidied.layers = removed;
