@@ -138,6 +138,12 @@ impl<'a> DenialLog<'a> {
         &self.denials
     }
 
+    /// How many attempts were only counted.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Forgets what was refused so far: what happens again is told again. For the next command of a sandbox that lasts.
     pub fn restart(&mut self) {
         self.places.clear();

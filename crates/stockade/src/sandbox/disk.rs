@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stockade_workspace::sandboxes::{Amount, Sandbox};
+use stockade_workspace::sandboxes::{Amount, Sandbox, Usage};
 
 use crate::error::Error;
 
@@ -20,6 +20,8 @@ pub(super) struct DiskBound {
     limit: Option<Amount>,
     /// What the layers take, which do not change while it runs.
     layers: Amount,
+    /// What its own files took at the start, where that is too much already. Only caches can be written to then.
+    spent: Option<Amount>,
     next: Instant,
     reached: bool,
 }
@@ -31,16 +33,30 @@ impl DiskBound {
     /// When what it takes cannot be read.
     pub(super) fn of(bytes: Option<u64>, sandbox: &Sandbox) -> Result<Self, Error> {
         let limit = bytes.map(|bytes| Amount { bytes, inodes: bytes / BYTES_PER_FILE });
-        let mut bound = Self { limit, layers: Amount::default(), next: Instant::now() + LEAST_PAUSE, reached: false };
-        if limit.is_some() && !sandbox.under().is_empty() {
-            bound.layers = sandbox.usage()?.layers;
-            bound.reached = bound.exceeds(sandbox.own_usage()?);
+        let next = Instant::now() + LEAST_PAUSE;
+        let mut bound = Self { limit, layers: Amount::default(), spent: None, next, reached: false };
+        if limit.is_some() {
+            let Usage { own, layers } = sandbox.usage()?;
+            bound.layers = layers;
+            bound.spent = bound.exceeds(own).then_some(own);
         }
         Ok(bound)
     }
 
-    pub(super) const fn is_reached(&self) -> bool {
-        self.reached
+    /// Whether it was reached before anything runs.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.spent.is_some()
+    }
+
+    /// The directories that what runs is to find have been made.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn begin(&mut self, sandbox: &Sandbox) -> Result<(), Error> {
+        if let Some(spent) = &mut self.spent {
+            *spent = sandbox.own_usage()?;
+        }
+        Ok(())
     }
 
     /// Whether it has been reached by now; looks only now and then.
@@ -51,7 +67,8 @@ impl DiskBound {
         }
         // What cannot be counted at the moment, since programs change it, is counted by the next look.
         if let Ok(own) = sandbox.own_usage() {
-            self.reached = self.exceeds(own);
+            let has_grown = |spent: Amount| own.bytes > spent.bytes || own.inodes > spent.inodes;
+            self.reached = self.exceeds(own) && self.spent.is_none_or(has_grown);
         }
         self.next = Instant::now() + (started.elapsed() * SHARE).max(LEAST_PAUSE);
         self.reached

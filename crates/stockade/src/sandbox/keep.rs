@@ -1,6 +1,6 @@
 //! The supervisor of a sandbox that lasts: a small process that lives while something runs in it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::BufReader;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -12,11 +12,10 @@ use stockade_linux::denials::DenialLog;
 use stockade_linux::{LaunchError, Namespaces, Watch};
 use stockade_spec::compile::compile;
 use stockade_spec::plan::{Operation, Plan, Resource};
-use stockade_spec::report::Outcome;
 use stockade_workspace::StateDirectory;
 use stockade_workspace::sandboxes::Sandboxes;
 
-use super::control::{Control, Door, Keeper, Settings};
+use super::control::{Control, Door, Keeper, Refused, Settings, killed};
 use super::disk::DiskBound;
 use super::housekeeper::Housekeeper;
 use super::recorder::Recorder;
@@ -64,15 +63,17 @@ fn supervise(keep: &Keep, ready: &dyn Fn() -> std::io::Result<()>) -> Result<boo
     let Some(_held) = locked.hold_supervisor()? else { return Ok(false) };
     locked.open_workspace()?;
     locked.begin_window()?;
-    let disk = DiskBound::of(work.policy.limits.disk.map(|disk| disk.0), &locked)?;
-    let request = settings::with_layers(work.request, &locked, !disk.is_reached());
+    let mut disk = DiskBound::of(work.policy.limits.disk.map(|disk| disk.0), &locked)?;
+    let request = settings::with_layers(work.request, &locked, !disk.is_spent());
     drop(locked);
     let work = Work { request: &request, ..work };
     let recorder = Rc::new(RefCell::new(Recorder::open(&state, &kept)?));
-    let tell = |event: Event<'_>| record(&mut recorder.borrow_mut(), event);
+    let connected = Cell::new(0);
+    let tell = |event: Event<'_>| record(&mut recorder.borrow_mut(), &connected, event);
     let ground = Ground::look(work)?;
     let plan = compile(work.policy, work.request, &ground.facts)?;
     make_uppers(&plan)?;
+    disk.begin(&kept)?;
     let nowhere = stdio::nowhere().map_err(Error::Streams)?;
     let begun = run::begin(work, &ground, &plan, nowhere, Namespaces::default(), &tell)?;
     let Begun { mut running, gate, .. } = begun;
@@ -86,7 +87,7 @@ fn supervise(keep: &Keep, ready: &dyn Fn() -> std::io::Result<()>) -> Result<boo
         time: limit_of(&plan, Resource::Time).map(Duration::from_millis),
         linger: Duration::from_millis(keep.linger_ms),
     };
-    recorder.borrow_mut().write("started", &json!({ "tier": plan.tier, "disk_limit_reached": disk.is_reached() }));
+    recorder.borrow_mut().write("started", &json!({ "tier": plan.tier, "disk_limit_reached": disk.is_spent() }));
     let keeper = Housekeeper::new(kept, Rc::clone(&recorder), freezer, disk, request.workspace.clone());
     let control = Control::new(door, commands, keeper, settings).map_err(Error::Control)?;
     let descriptor = control.as_fd().try_clone_to_owned().map_err(Error::Control)?;
@@ -100,25 +101,42 @@ fn supervise(keep: &Keep, ready: &dyn Fn() -> std::io::Result<()>) -> Result<boo
     let (outcome, mut denials) = match finished {
         Ok(finished) => (finished.outcome, finished.denials),
         Err(error) => {
-            let killed = Outcome::Signaled { signal: rustix::process::Signal::KILL.as_raw() };
-            control.borrow_mut().conclude(&killed, &[]);
+            control.borrow_mut().conclude(&killed(), Refused::default());
+            record_rest(&mut recorder.borrow_mut(), connected.get());
             recorder.borrow_mut().write("failed", &json!({ "error": error.to_string() }));
             return Err(error.into());
         }
     };
-    control.borrow_mut().conclude(&outcome, denials.denials());
+    control.borrow_mut().conclude(&outcome, Refused::of(&denials));
     let _passed = gate.map(|gate| gate.finish(&mut denials, &tell));
+    record_rest(&mut recorder.borrow_mut(), connected.get());
     recorder.borrow_mut().write("stopped", &json!({ "outcome": outcome }));
     recorder.borrow_mut().sign();
     Ok(true)
 }
 
+/// Connections of one supervisor's life that are put on record each; those beyond are only counted. What is refused is
+/// bounded by the log of denials.
+const MAX_CONNECTED: u64 = 10_000;
+
 /// What happens goes to the record.
-fn record(recorder: &mut Recorder, event: Event<'_>) {
+fn record(recorder: &mut Recorder, connected: &Cell<u64>, event: Event<'_>) {
     match event {
         Event::Denied(denial) => recorder.write("denied", denial),
-        Event::Connected(connection) => recorder.write("connected", connection),
+        Event::Connected(connection) => {
+            connected.set(connected.get().saturating_add(1));
+            if connected.get() <= MAX_CONNECTED {
+                recorder.write("connected", connection);
+            }
+        }
         _ => {}
+    }
+}
+
+/// How many connections are not on record.
+fn record_rest(recorder: &mut Recorder, connected: u64) {
+    if connected > MAX_CONNECTED {
+        recorder.write("connections-dropped", &json!({ "count": connected - MAX_CONNECTED }));
     }
 }
 

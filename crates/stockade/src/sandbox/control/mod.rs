@@ -18,10 +18,11 @@ use rustix::event::{Timespec, epoll::CreateFlags};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 use stockade_linux::denials::DenialLog;
 use stockade_linux::{CommandError, CommandService, FromSpawner};
-use stockade_spec::report::{Area, Denial, Outcome};
+use stockade_spec::report::{Area, Outcome};
 
 use self::connection::{Connection, Said};
 pub(super) use self::door::{Door, NAME};
+pub(super) use self::task::{Refused, killed};
 use self::task::{Task, Tasks};
 use super::ask::{Answer, Ask, Ended, Status};
 
@@ -282,7 +283,7 @@ impl<K: Keeper> Control<K> {
     fn ended(&mut self, id: u32, news: FromSpawner, denials: &DenialLog<'_>) {
         let Some(task) = self.tasks.remove(id) else { return };
         let name = task.connection;
-        let ended = task.ended(news, denials.denials());
+        let ended = task.ended(news, Refused::of(denials));
         self.tell(name, &Answer::Ended(Box::new(ended.clone())), None);
         self.keeper.ended(id, &ended);
     }
@@ -309,6 +310,8 @@ impl<K: Keeper> Control<K> {
             for id in self.tasks.all() {
                 self.end_for(id, outcome.clone(), denials)?;
             }
+            // What has left its command's session has none that could be ended.
+            self.done |= self.tasks.len() == 0;
         }
         if let Some(since) = self.idle_since
             && since + self.linger <= now
@@ -340,7 +343,11 @@ impl<K: Keeper> Control<K> {
     /// Looks again after a while, or when the next command has had its time.
     fn set_timer(&self) -> io::Result<()> {
         let now = Instant::now();
-        let idle = self.idle_since.map(|since| (since + self.linger).saturating_duration_since(now).max(TICK));
+        let idle = match self.idle_since {
+            // What goes on without a command takes of the disk as well.
+            Some(_) if self.commands.processes()? > 0 => Some(TICK),
+            since => since.map(|since| (since + self.linger).saturating_duration_since(now).max(TICK)),
+        };
         let busy = self.tasks.next_deadline().map(|at| at.saturating_duration_since(now).min(TICK));
         let after = idle.or(busy).unwrap_or(TICK).max(Duration::from_millis(1));
         let it_value = Timespec::try_from(after).map_err(io::Error::other)?;
@@ -392,12 +399,12 @@ impl<K: Keeper> Control<K> {
     }
 
     /// The sandbox has ended, and with it every command.
-    pub(super) fn conclude(&mut self, outcome: &Outcome, denials: &[Denial]) {
+    pub(super) fn conclude(&mut self, outcome: &Outcome, refused: Refused<'_>) {
         self.door = None;
         for id in self.tasks.all() {
             let Some(task) = self.tasks.remove(id) else { continue };
             let name = task.connection;
-            let ended = task.cut_off(outcome, denials);
+            let ended = task.cut_off(outcome, refused);
             self.tell(name, &Answer::Ended(Box::new(ended.clone())), None);
             self.keeper.ended(id, &ended);
         }

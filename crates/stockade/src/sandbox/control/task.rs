@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use stockade_linux::FromSpawner;
+use stockade_linux::denials::DenialLog;
 use stockade_linux::stage::message::Status;
 use stockade_spec::report::{Denial, Outcome, Usage};
 
@@ -29,9 +30,9 @@ impl Task {
     }
 
     /// How it ended, by the spawner's word.
-    pub(super) fn ended(self, news: FromSpawner, denials: &[Denial]) -> Ended {
+    pub(super) fn ended(self, news: FromSpawner, refused: Refused<'_>) -> Ended {
         let FromSpawner::Ended { status, user_us, system_us, peak_resident, .. } = news else {
-            return self.cut_off(&Outcome::Signaled { signal: libc_kill() }, denials);
+            return self.cut_off(&killed(), refused);
         };
         let by_itself = match status {
             Status::Exited(status) => Outcome::Exited { status },
@@ -47,17 +48,17 @@ impl Task {
         let (user_ms, system_ms) = (user_us / 1_000, system_us / 1_000);
         let usage = Usage { wall_ms: self.wall_ms(), user_ms, system_ms, peak_resident };
         let outcome = self.limit.or(not_executed).unwrap_or(by_itself);
-        Ended { outcome, usage, denials: denials.to_vec(), denials_dropped: 0 }
+        Ended { outcome, usage, denials: refused.denials.to_vec(), denials_dropped: refused.dropped }
     }
 
     /// It ended with the sandbox.
-    pub(super) fn cut_off(self, outcome: &Outcome, denials: &[Denial]) -> Ended {
+    pub(super) fn cut_off(self, outcome: &Outcome, refused: Refused<'_>) -> Ended {
         let usage = Usage { wall_ms: self.wall_ms(), ..Usage::default() };
         Ended {
             outcome: self.limit.unwrap_or_else(|| outcome.clone()),
             usage,
-            denials: denials.to_vec(),
-            denials_dropped: 0,
+            denials: refused.denials.to_vec(),
+            denials_dropped: refused.dropped,
         }
     }
 
@@ -66,9 +67,23 @@ impl Task {
     }
 }
 
-/// SIGKILL, by which a sandbox ends its processes.
-const fn libc_kill() -> i32 {
-    rustix::process::Signal::KILL.as_raw()
+/// What was refused while commands ran.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Refused<'d> {
+    denials: &'d [Denial],
+    /// Attempts that were only counted.
+    dropped: u64,
+}
+
+impl<'d> Refused<'d> {
+    pub(crate) fn of(log: &'d DenialLog<'_>) -> Self {
+        Self { denials: log.denials(), dropped: log.dropped() }
+    }
+}
+
+/// By SIGKILL, as a sandbox ends its processes.
+pub(crate) const fn killed() -> Outcome {
+    Outcome::Signaled { signal: rustix::process::Signal::KILL.as_raw() }
 }
 
 /// Every command that runs, by its number.
