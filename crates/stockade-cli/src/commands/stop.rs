@@ -6,7 +6,7 @@ use crate::{print, render, sandboxes};
 
 pub(super) fn execute(arguments: &StopArguments) -> Result<u8, Failure> {
     sandboxes::each(&arguments.names, |all, name| {
-        let stopped = all.open(name)?.stop()?;
+        let stopped = all.stop(name)?;
         print::message(&render::stopped(name, stopped.as_ref()));
         Ok(())
     })

@@ -9,7 +9,6 @@ use stockade_workspace::sandboxes;
 
 use super::ask::Status;
 use super::handle::{Sandbox, Sandboxes};
-use super::settings::Settings;
 use crate::error::Error;
 
 /// What differs from the workspace, by path.
@@ -95,9 +94,8 @@ impl Sandboxes {
     /// # Errors
     /// As [`Sandbox::changes`].
     pub fn look(&self, name: &str) -> Result<Look, Error> {
-        let kept = self.kept.open(name)?;
-        let changes = Changes::read(&kept, None)?.list.len();
-        let settings = Settings::read(&kept)?;
-        Ok(Look { changes, status: self.handle(kept, settings).status()? })
+        let sandbox = self.as_it_is(name)?;
+        let changes = Changes::read(&sandbox.kept, None)?.list.len();
+        Ok(Look { changes, status: sandbox.status()? })
     }
 }

@@ -71,6 +71,18 @@ impl Sandbox {
     pub fn spawn(&self, exec: &Exec) -> Result<Log, Error> {
         self.directory(exec)?;
         let log = self.new_log(exec)?;
+        let started = self.attended(exec, log.number);
+        if started.is_err() {
+            // There is nothing to tell of it. What cannot be removed reads as a command whose attendant was killed.
+            for suffix in ["out", "err", "json"] {
+                let _removed = std::fs::remove_file(self.path().join(FOLDER).join(format!("{}.{suffix}", log.number)));
+            }
+        }
+        started.map(|()| log)
+    }
+
+    /// Starts a command's attendant, and waits until the supervisor has taken the command.
+    fn attended(&self, exec: &Exec, number: u32) -> Result<(), Error> {
         let (ours, theirs) = UnixStream::pair().map_err(Error::Conversation)?;
         let mut child = start::background(&self.all.program, ATTEND, OwnedFd::from(theirs))?;
         let attend = Attend {
@@ -79,13 +91,13 @@ impl Sandbox {
             program: self.all.program.clone(),
             environment: self.all.environment.clone(),
             exec: Exec { take_signals: false, ..exec.clone() },
-            number: log.number,
+            number,
         };
         wire::write(&ours, &attend).map_err(Error::Conversation)?;
         let answer = wire::read(&mut BufReader::new(ours)).map_err(Error::Conversation);
         let _status = child.wait();
         match answer? {
-            Some(Attended::Started) => Ok(log),
+            Some(Attended::Started) => Ok(()),
             Some(Attended::Failed(message)) => Err(start::supervised(message)),
             None => Err(Error::Conversation(io::ErrorKind::UnexpectedEof.into())),
         }
@@ -97,6 +109,14 @@ impl Sandbox {
     /// When the files cannot be read.
     pub fn logs(&self) -> Result<Vec<Log>, Error> {
         let folder = self.path().join(FOLDER);
+        let logs =
+            self.numbers()?.into_iter().filter_map(|number| read(&folder.join(format!("{number}.json"))).transpose());
+        logs.collect()
+    }
+
+    /// The numbers that are taken, in order.
+    fn numbers(&self) -> Result<Vec<u32>, Error> {
+        let folder = self.path().join(FOLDER);
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -107,7 +127,7 @@ impl Sandbox {
         };
         let mut numbers: Vec<u32> = entries.filter_map(numbered).collect();
         numbers.sort_unstable();
-        numbers.into_iter().map(|number| read(&folder.join(format!("{number}.json")))).collect()
+        Ok(numbers)
     }
 
     /// Makes the files of a new command.
@@ -118,7 +138,7 @@ impl Sandbox {
             move |source| Error::Log { path, source }
         };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed(&folder))?;
-        let mut number = self.logs()?.last().map_or(1, |log| log.number.saturating_add(1));
+        let mut number = self.numbers()?.last().map_or(1, |last| last.saturating_add(1));
         loop {
             let path = folder.join(format!("{number}.json"));
             match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
@@ -167,7 +187,8 @@ fn run(attend: &Attend, started: &mut dyn FnMut()) -> Result<(), Error> {
     let Attend { state, name, program, environment, exec, number } = attend;
     let sandbox = Sandboxes::new(state, program, environment.clone())?.open(name)?;
     let path = sandbox.path().join(FOLDER).join(format!("{number}.json"));
-    let mut log = read(&path)?;
+    let gone = || Error::Log { path: path.clone(), source: io::ErrorKind::UnexpectedEof.into() };
+    let mut log = read(&path)?.ok_or_else(gone)?;
     let create = |path: &Path| {
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
         file.map(OwnedFd::from).map_err(|source| Error::Log { path: path.to_owned(), source })
@@ -180,10 +201,16 @@ fn run(attend: &Attend, started: &mut dyn FnMut()) -> Result<(), Error> {
     write(&path, &log)
 }
 
-fn read(path: &Path) -> Result<Log, Error> {
+/// What is known of a command; `None` where only its number is taken, or it was not started.
+fn read(path: &Path) -> Result<Option<Log>, Error> {
     let failed = |source| Error::Log { path: path.to_owned(), source };
-    let text = std::fs::read(path).map_err(failed)?;
-    serde_json::from_slice(&text).map_err(|error| failed(error.into()))
+    let text = match std::fs::read(path) {
+        Ok(text) if !text.is_empty() => text,
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into()))
 }
 
 /// Replaces what is known of a command, as a whole.

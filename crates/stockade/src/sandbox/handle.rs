@@ -93,11 +93,25 @@ impl Sandboxes {
     /// # Errors
     /// When there is none of that name, or it cannot be used.
     pub fn open(&self, name: &str) -> Result<Sandbox, Error> {
-        let kept = self.kept.open(name)?;
-        let settings = Settings::read(&kept)?;
-        let mut sandbox = self.handle(kept, settings);
+        let mut sandbox = self.as_it_is(name)?;
         sandbox.finish_interrupted()?;
         Ok(sandbox)
+    }
+
+    /// Ends everything that runs in a sandbox, as [`Sandbox::stop`] does, also where something that was interrupted cannot be
+    /// finished.
+    ///
+    /// # Errors
+    /// When there is none of that name, or as [`Sandbox::stop`].
+    pub fn stop(&self, name: &str) -> Result<Option<Status>, Error> {
+        self.as_it_is(name)?.stop()
+    }
+
+    /// A sandbox in which nothing that was interrupted is finished.
+    pub(super) fn as_it_is(&self, name: &str) -> Result<Sandbox, Error> {
+        let kept = self.kept.open(name)?;
+        let settings = Settings::read(&kept)?;
+        Ok(self.handle(kept, settings))
     }
 
     pub(super) fn handle(&self, kept: sandboxes::Sandbox, settings: Settings) -> Sandbox {
@@ -118,7 +132,7 @@ impl Sandboxes {
     /// # Errors
     /// When there is none of that name, something runs in it, or something cannot be removed.
     pub fn remove(&self, name: &str, stop: bool) -> Result<(), Error> {
-        if let Ok(sandbox) = self.open(name) {
+        if let Ok(sandbox) = self.as_it_is(name) {
             // One that only lingers has nothing that would be ended.
             let lingers = sandbox.status()?.is_some_and(|status| status == Status::default());
             if stop || lingers {
@@ -193,7 +207,7 @@ impl Sandbox {
                 return Ok(self.with_inferred(executed));
             }
         }
-        Err(Error::Refused("it ends before it takes a command".to_owned()))
+        Err(Error::Refused("it ends before it takes a command; try again in a moment".to_owned()))
     }
 
     /// Where a command starts: in the workspace, or below it.
@@ -240,17 +254,21 @@ impl Sandbox {
     /// When the supervisor does not do it.
     pub fn stop(&self) -> Result<Option<Status>, Error> {
         self.idle().take();
-        let status = self.status()?;
-        if status.is_some() {
-            self.ask(&Ask::Stop)?;
-        }
+        let mut status = None;
         for _ in 0..ATTEMPTS {
             if !self.kept.is_running()? {
                 return Ok(status);
             }
+            // One that is starting does not listen yet.
+            if status.is_none() {
+                status = self.status()?;
+                if status.is_some() {
+                    self.ask(&Ask::Stop)?;
+                }
+            }
             std::thread::sleep(PAUSE);
         }
-        Err(Error::Refused("it does not end".to_owned()))
+        Err(Error::Refused("it does not end; try again in a moment".to_owned()))
     }
 
     /// Asks one question, if there is a supervisor.
@@ -277,7 +295,7 @@ impl Sandbox {
                 std::thread::sleep(PAUSE);
             }
         }
-        Err(Error::Refused("it neither answers nor ends".to_owned()))
+        Err(Error::Refused("it neither answers nor ends; try again in a moment".to_owned()))
     }
 
     pub(super) fn connect(&self) -> Result<Option<Conversation>, Error> {

@@ -57,7 +57,7 @@ impl Sandbox {
             compact(self.kept.lock()?)?;
             return Ok(taken);
         }
-        Err(Error::Refused("it neither answers nor ends".to_owned()))
+        Err(Error::Refused("it neither answers nor ends; try again in a moment".to_owned()))
     }
 
     fn take_stopped(&mut self, label: Option<Label>, automatic: bool) -> Result<Taken, SandboxError> {
