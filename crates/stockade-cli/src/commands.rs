@@ -76,6 +76,7 @@ fn tells_json(command: &Command) -> bool {
         Command::Diff(arguments) => arguments.json,
         Command::Apply(arguments) => arguments.json,
         Command::Log(arguments) => arguments.json,
+        Command::Logs(arguments) => arguments.json,
         Command::Prune(arguments) => arguments.json,
         Command::Audit(arguments) => arguments.command.tells_json(),
         _ => false,

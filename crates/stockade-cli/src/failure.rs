@@ -136,7 +136,7 @@ impl Failure {
             }
             Self::Workspace { .. } => Some("-C names an existing directory"),
             Self::OutsideWorkspace { .. } => Some("name a path in the workspace, or one relative to it"),
-            Self::NotForSandboxes(_) => Some("leave it out, or use `stockade run` without --review"),
+            Self::NotForSandboxes(_) => Some("leave it out, or use it with `stockade run`, without --review"),
             Self::Library(stockade::Error::Sandbox(SandboxError::Running(_))) => {
                 Some("`stockade stop` ends what runs, and so does `stockade rm --force`")
             }

@@ -29,7 +29,7 @@ pub(super) fn ending(outcome: &Outcome, program: &str) -> Option<String> {
         Outcome::Exited { .. } | Outcome::Signaled { .. } => return None,
         Outcome::NotFound => {
             format!(
-                "command not found: {}\n\nhint: it is looked up in the PATH of the sandbox; -r DIR shows a directory",
+                "command not found: {}\n\nhint: it is looked up in the PATH of the sandbox; --read DIR shows a directory",
                 escaped(program)
             )
         }

@@ -93,7 +93,7 @@ impl Locked<'_> {
             sandbox: self.name.clone(),
             limit: MAX_CHECKPOINTS,
             what: "checkpoints",
-            remedy: "remove some of them",
+            remedy: "fork it at an earlier one, or create another sandbox",
         })
     }
 
