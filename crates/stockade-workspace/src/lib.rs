@@ -1,11 +1,15 @@
-//! Protected files of a workspace: files that a person's own tools execute later, and that sandboxed code must not plant.
+//! What is done with the files of a workspace while no process needs to run: its protected files, and sandboxes that last.
 //!
-//! The order of the modules is the order of a run: [`Before`] is what was there when it started, a [`Journal`] says that it
-//! runs, a [`Watch`] sees what appears meanwhile, [`sweep`] looks once more at the end, a [`Quarantine`] keeps what was
-//! found, and [`recover`] does the sweep of a run whose supervisor was killed.
+//! Protected files are those that a person's own tools execute later, and that sandboxed code must not plant. The order of
+//! these modules is the order of a run: [`Before`] is what was there when it started, a [`Journal`] says that it runs, a
+//! [`Watch`] sees what appears meanwhile, [`sweep`] looks once more at the end, a [`Quarantine`] keeps what was found, and
+//! [`recover`] does the sweep of a run whose supervisor was killed. Nothing is deleted by them.
+//!
+//! Of sandboxes that last, [`sandboxes`] are the folders, checkpoints and forks, [`layers`] reads what one changed, [`apply`]
+//! brings it to the workspace, and [`record`] is the chain of hashes that says what happened in it.
 //!
 //! Everything here works on descriptors of directories, name by name, and never follows a symbolic link below the
-//! workspace: its content was made by code that nobody has read, and may change while it is looked at. Nothing is deleted.
+//! workspace: its content was made by code that nobody has read, and may change while it is looked at.
 
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]

@@ -51,7 +51,7 @@ pub const GROUPS: &[(&str, &[Technique])] = &[
             technique(
                 14,
                 "Get changes of a copy-on-write layer through to what lies below.",
-                "Every other attack of this page is made in a sandbox that lasts as well, and everything it did is applied; see the test target `sandboxes`.",
+                "The other attacks of this page, but those on the network, `read-denied-that-appears`, and those that are refused before the start, are made in a sandbox that lasts as well, and what they did there is applied; see the test target `sandboxes`.",
             ),
             technique(15, "Gain rights by set-user-id bits, file capabilities or changed permissions.", ""),
             technique(16, "Unpack an archive with a link to the host in it.", ""),
@@ -256,7 +256,9 @@ Every way out of a sandbox that we know of, and the attacks of `tests/e2e` that 
 sandbox, where it has to succeed if ordinary permissions let it, and in one, where it has to fail and to leave an event:
 as root and as an ordinary user, in tiers `namespaces` and `landlock`. What tier `landlock` does not stop is said in the
 last table. Attacks on the network are made in an internet of the suite's own, by the test target `network`. The test
-target `sandboxes` makes all the others in a sandbox that lasts too, and applies what they did there. This page is made from the attacks: `UPDATE_GOLDEN=1 cargo test -p e2e --test containment docs`.
+target `sandboxes` makes the others in a sandbox that lasts too, and applies what they did there; but not
+`read-denied-that-appears`, nor those that are refused before the start. This page is made from the attacks:
+`UPDATE_GOLDEN=1 cargo test -p e2e --test containment docs`.
 ";
 
 const ATTACKS: &str = "
