@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stockade_linux::stage::message::{FromStage, MAX_PACKET, ToInit};
 use stockade_linux::FromSpawner;
+use stockade_linux::stage::message::{FromStage, MAX_PACKET, ToInit};
 use stockade_linux::stage::service_message::{Answer, Request};
 use stockade_linux::stage::spawner::message::ToSpawner;
 
