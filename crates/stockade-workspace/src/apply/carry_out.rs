@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::host::{Host, Place};
 use super::journal::Journal;
 use super::judge::Same;
+use super::permission::OpenedUp;
 use super::report::Why;
 use super::staging::{Staging, old_path};
-use super::step::{Below, Opened, Step, Work};
+use super::step::{Below, Step, Work};
 use super::{attributes, contents};
 use crate::directory;
 use crate::fault;
@@ -46,7 +47,7 @@ pub(super) struct Carrier<'a> {
     pub(super) staging: &'a mut Staging,
     pub(super) journal: &'a mut Journal,
     /// Directories whose modes were changed for the moment.
-    pub(super) opened: Vec<Opened>,
+    pub(super) opened: OpenedUp,
 }
 
 impl Carrier<'_> {

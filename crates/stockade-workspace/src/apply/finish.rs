@@ -113,7 +113,7 @@ impl<'a> Finish<'a> {
     /// Puts back the modes of directories that were changed for the moment, unless they got others. One that is not there any
     /// more, or not the same, needs none.
     fn restore_modes(&self, carrier: &mut Carrier<'_>) {
-        for opened in carrier.opened.iter().rev().filter(|opened| !self.has_attributes(&opened.path)) {
+        for opened in carrier.opened.all().iter().rev().filter(|opened| !self.has_attributes(&opened.path)) {
             fault::place();
             let path = opened.path.as_os_str().as_bytes();
             let old = carrier.staging.root.place(&old_path(path));

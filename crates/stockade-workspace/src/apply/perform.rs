@@ -90,7 +90,7 @@ fn roll_forward(
 ) -> Result<Applied, ApplyError> {
     // What was opened by name while it was staged will have other names.
     staging.root.forget();
-    let mut carrier = Carrier { host, staging, journal, opened: script.opened.clone() };
+    let mut carrier = Carrier { host, staging, journal, opened: script.opened.iter().cloned().collect() };
     let outcomes = match outcomes {
         Some(outcomes) if outcomes.len() == script.steps.len() => outcomes,
         _ => {

@@ -4,6 +4,7 @@
 //! capabilities of its namespace. So the permission is given for the moment. The journal says so first, so that it is taken
 //! back after a crash as well.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::Mode;
@@ -15,6 +16,38 @@ use super::step::Opened;
 use crate::directory;
 use crate::fault;
 use crate::layers::{Entry, Kind};
+
+/// Directories whose modes were changed for the moment, in that order. A sandbox decides how many there are, so they are found by
+/// what they are.
+#[derive(Debug, Default)]
+pub(super) struct OpenedUp {
+    all: Vec<Opened>,
+    /// Where the first of a device and inode is.
+    places: HashMap<(u64, u64), usize>,
+}
+
+impl OpenedUp {
+    pub(super) fn add(&mut self, opened: Opened) {
+        self.places.entry((opened.entry.device, opened.entry.inode)).or_insert(self.all.len());
+        self.all.push(opened);
+    }
+
+    pub(super) fn all(&self) -> &[Opened] {
+        &self.all
+    }
+
+    fn of(&self, now: &Entry) -> Option<&Opened> {
+        self.places.get(&(now.device, now.inode)).and_then(|place| self.all.get(*place))
+    }
+}
+
+impl FromIterator<Opened> for OpenedUp {
+    fn from_iter<I: IntoIterator<Item = Opened>>(all: I) -> Self {
+        let mut opened = Self::default();
+        all.into_iter().for_each(|one| opened.add(one));
+        opened
+    }
+}
 
 impl Carrier<'_> {
     /// Opens the directory above a path. Those on the way that do not let their owner through do for the moment.
@@ -56,7 +89,7 @@ impl Carrier<'_> {
         }
         let opened = Opened { path: crate::walk::to_path(path), entry };
         self.journal.opened(&opened).map_err(|error| error.errno())?;
-        self.opened.push(opened);
+        self.opened.add(opened);
         fault::place();
         directory::set_mode(dir, Mode::from_raw_mode(entry.mode) | Mode::RWXU)?;
         fault::place();
@@ -64,12 +97,12 @@ impl Carrier<'_> {
     }
 
     pub(super) fn is_opened(&self, now: &Entry) -> bool {
-        self.opened.iter().any(|opened| opened.entry.is_same_file(now))
+        self.opened.of(now).is_some()
     }
 
     /// The mode that a file has but for the moment.
     pub(super) fn mode_of(&self, now: &Entry) -> u32 {
-        let opened = self.opened.iter().find(|opened| opened.entry.is_same_file(now));
+        let opened = self.opened.of(now);
         opened.filter(|opened| opened.entry.mode | 0o700 == now.mode).map_or(now.mode, |opened| opened.entry.mode)
     }
 }

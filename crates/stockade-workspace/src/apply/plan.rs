@@ -67,7 +67,8 @@ pub fn plan<'s>(stack: &'s Stack, request: &Request<'_>) -> Result<ApplyPlan<'s>
     let mut units = Units::new(&changes, &parents, &wanted, verdicts);
     units.build();
     let Units { units, mut told, cleared, .. } = units;
-    told.cleared = cleared.into_iter().filter(|path| !units_keep_bits(request, path)).collect();
+    let named = Named::new(&request.options.protected)?;
+    told.cleared = cleared.into_iter().filter(|path| !named.covers(path)).collect();
     told.sort();
     for conflict in &mut told.conflicts {
         conflict.host = host.look(conflict.path.as_os_str().as_bytes()).ok().flatten();
@@ -174,10 +175,6 @@ fn times(
 
 fn is_directory(entry: Option<Entry>) -> bool {
     entry.is_some_and(|entry| entry.kind == Kind::Directory)
-}
-
-fn units_keep_bits(request: &Request<'_>, path: &Path) -> bool {
-    Named::new(&request.options.protected).is_ok_and(|named| named.covers(path))
 }
 
 impl ApplyPlan<'_> {

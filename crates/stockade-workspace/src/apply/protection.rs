@@ -131,7 +131,8 @@ impl<'a> Protection<'a> {
 
     /// Whether a git configuration of the host's names it.
     fn is_referred_to(&self, path: &Path) -> bool {
-        self.before.find(path).is_some() || self.before.absent.iter().any(|absent| absent == path)
+        self.before.find(path).is_some()
+            || self.before.absent.binary_search_by(|absent| absent.as_path().cmp(path)).is_ok()
     }
 }
 

@@ -59,16 +59,6 @@ impl From<Stream> for StreamKind {
     }
 }
 
-impl From<StreamKind> for Stream {
-    fn from(kind: StreamKind) -> Self {
-        match kind {
-            StreamKind::Null => Self::Null,
-            StreamKind::Terminal => Self::Terminal,
-            StreamKind::Descriptor => Self::Descriptor,
-        }
-    }
-}
-
 /// What the supervisor says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
