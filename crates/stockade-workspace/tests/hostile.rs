@@ -1,5 +1,7 @@
 //! What hostile code can leave behind to stop, mislead or break a sweep.
 
+#[path = "support/privileges.rs"]
+mod privileges;
 mod support;
 
 use std::fs;
@@ -8,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use privileges::ran_without_privileges;
 use rustix::fs::{CWD, Mode, OFlags};
 use stockade_workspace::{Before, Finding, Kept, Quarantine, StateDirectory, list, restore, scan, sweep};
 use support::{HELD, Place, put_away};
@@ -28,20 +31,6 @@ fn deep(workspace: &Path, levels: usize) {
     for path in ["e/.husky", "d/d/.husky"] {
         fs::create_dir(workspace.join(path)).expect("made");
     }
-}
-
-/// For root, who may open anything: runs one test of this program again, without capabilities.
-fn ran_without_privileges(test: &str) -> bool {
-    if !rustix::process::geteuid().is_root() || std::env::var_os("WITHOUT_PRIVILEGES").is_some() {
-        return false;
-    }
-    let own = std::env::current_exe().expect("this program");
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(own).args(["--exact", test, "--nocapture"]);
-    let output = command.env("WITHOUT_PRIVILEGES", "1").output().expect("setpriv(1)");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    true
 }
 
 #[test]

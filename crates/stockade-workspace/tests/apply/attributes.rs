@@ -9,21 +9,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags}
 use stockade_workspace::apply::{Failed, Selection, Why};
 
 use crate::place::{Place, texts};
+use crate::privileges::ran_without_privileges;
 use crate::tree;
-
-/// For root, who may do anything: runs one test of this program again, without capabilities.
-pub(crate) fn ran_without_privileges(test: &str) -> bool {
-    if !rustix::process::geteuid().is_root() || std::env::var_os("WITHOUT_PRIVILEGES").is_some() {
-        return false;
-    }
-    let own = std::env::current_exe().expect("this program");
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(own).args(["--exact", test, "--nocapture"]);
-    let output = command.env("WITHOUT_PRIVILEGES", "1").output().expect("setpriv(1)");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    true
-}
 
 pub(crate) fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");

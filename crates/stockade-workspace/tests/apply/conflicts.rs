@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use stockade_workspace::apply::{self, Conflict, Reason, Request, Seen, Selection};
-use stockade_workspace::layers::{Kind, changes};
+use stockade_workspace::apply::{self, Conflict, Reason, Seen, Selection};
+use stockade_workspace::layers::Kind;
 
-use crate::place::{Place, quiet, rules, texts};
+use crate::place::{Place, quiet, texts};
 
 fn refused(conflicts: &[Conflict]) -> Vec<(&str, &Reason)> {
     conflicts.iter().map(|conflict| (conflict.path.to_str().expect("text"), &conflict.reason)).collect()
@@ -103,24 +103,13 @@ fn a_directory_that_holds_what_the_sandbox_did_not_know_stays() {
 fn what_nobody_is_certain_of_is_refused() {
     let place = Place::new();
     place.host("a", "before").layer("a", "sandbox").layer("new", "sandbox");
-    let stack = place.stack();
-    let (found, rules) = (changes(&stack).expect("changes"), rules());
-    let plan = apply::plan(
-        &stack,
-        &Request {
-            workspace: &place.workspace,
-            changes: &found,
-            selection: &Selection::Everything,
-            rules: &rules,
-            bases: &|_| Seen::Uncertain,
-            options: &place.options,
-        },
-    );
-    let plan = plan.expect("a plan");
-    assert_eq!(refused(&plan.told().conflicts), [("a", &Reason::Uncertain), ("new", &Reason::Uncertain)]);
-    assert!(plan.is_empty());
-    let applied = apply::perform(&plan, &place.folder, &mut quiet()).expect("nothing to do");
-    assert_eq!((applied.done.len(), applied.old, place.folder.exists()), (0, None, false));
+    let planned = place.plan_with(&Selection::Everything, &|_| Seen::Uncertain, |plan| {
+        assert_eq!(refused(&plan.told().conflicts), [("a", &Reason::Uncertain), ("new", &Reason::Uncertain)]);
+        assert!(plan.is_empty());
+        let applied = apply::perform(plan, &place.folder, &mut quiet()).expect("nothing to do");
+        assert_eq!((applied.done.len(), applied.old, place.folder.exists()), (0, None, false));
+    });
+    planned.expect("a plan");
 }
 
 #[test]
@@ -138,27 +127,16 @@ fn a_file_that_was_touched_and_says_the_same_is_no_conflict() {
         fs::remove_file(place.workspace.join(name)).expect("removed");
         place.host(name, text);
     }
-    let stack = place.stack();
-    let (found, rules) = (changes(&stack).expect("changes"), rules());
     let bases = |path: &Path| {
         let copy = Some(copies.join(path)).filter(|copy| copy.is_file());
         Seen::Known { entry: place.bases.lock().expect("bases").get(path).copied(), copy }
     };
-    let plan = apply::plan(
-        &stack,
-        &Request {
-            workspace: &place.workspace,
-            changes: &found,
-            selection: &Selection::Everything,
-            rules: &rules,
-            bases: &bases,
-            options: &place.options,
-        },
-    );
-    let plan = plan.expect("a plan");
-    assert_eq!(refused(&plan.told().conflicts), [("changed", &Reason::Changed)]);
-    assert_eq!(plan.told().conflicts[0].base.as_deref(), Some(&*copies.join("changed")));
-    let applied = apply::perform(&plan, &place.folder, &mut quiet()).expect("applied");
+    let applied = place.plan_with(&Selection::Everything, &bases, |plan| {
+        assert_eq!(refused(&plan.told().conflicts), [("changed", &Reason::Changed)]);
+        assert_eq!(plan.told().conflicts[0].base.as_deref(), Some(&*copies.join("changed")));
+        apply::perform(plan, &place.folder, &mut quiet()).expect("applied")
+    });
+    let applied = applied.expect("a plan");
     assert_eq!(texts(applied.done.iter().map(|done| &done.path)), ["file", "mode"]);
     assert_eq!(place.read("file"), "sandbox");
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, FlockOperation, IFlags, Mode, OFlags, RenameFlags};
-use stockade_workspace::apply::{self, Applied, ApplyError, Seen, Selection, Why};
+use stockade_workspace::apply::{self, Applied, ApplyError, ApplyPlan, Seen, Selection, Why};
 use stockade_workspace::layers::{Stack, changes};
 
 use crate::place::{Place, quiet, texts};
@@ -90,7 +90,8 @@ fn trees_deeper_than_a_path_may_be_long_come_and_go() {
     let stack = place.stack();
     let old: HashMap<_, _> = changes(&stack).expect("changes").into_iter().map(|one| (one.path, one.old)).collect();
     let bases = |path: &Path| Seen::Known { entry: old.get(path).copied().flatten(), copy: None };
-    let applied = place.apply_with(&bases).expect("applied");
+    let perform = |plan: &ApplyPlan<'_>| apply::perform(plan, &place.folder, &mut quiet());
+    let applied = place.plan_with(&Selection::Everything, &bases, perform).expect("a plan").expect("applied");
     assert_eq!((applied.done.len(), applied.conflicts.len(), applied.failed.len()), (2 * (LEVELS + 3), 0, 0));
     assert!(!place.exists("d") && place.exists("n/deeper/deeper"));
     apply::close(&place.folder).expect("what was kept is removed, however deep");

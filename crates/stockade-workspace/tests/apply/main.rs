@@ -16,5 +16,7 @@ mod inside;
 #[path = "../layers/operation.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod operation;
+#[path = "../support/privileges.rs"]
+mod privileges;
 #[path = "../layers/tree.rs"]
 mod tree;

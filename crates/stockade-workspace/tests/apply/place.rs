@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use stockade_spec::glob::{Case, Rules};
-use stockade_workspace::apply::{self, Applied, ApplyError, Options, Progress, Request, Seen, Selection};
+use stockade_workspace::apply::{self, Applied, ApplyError, ApplyPlan, Options, Progress, Request, Seen, Selection};
 use stockade_workspace::layers::{Entry, Stack, changes};
 use tempfile::TempDir;
 
@@ -95,40 +95,19 @@ impl Place {
     pub(crate) fn plan<T>(
         &self,
         selection: &Selection,
-        ask: impl FnOnce(&apply::ApplyPlan<'_>) -> T,
+        ask: impl FnOnce(&ApplyPlan<'_>) -> T,
     ) -> Result<T, ApplyError> {
-        let (stack, rules) = (self.stack(), rules());
-        let found = changes(&stack).expect("changes");
-        let plan = apply::plan(
-            &stack,
-            &Request {
-                workspace: &self.workspace,
-                changes: &found,
-                selection,
-                rules: &rules,
-                bases: &|path| self.seen(path),
-                options: &self.options,
-            },
-        )?;
-        Ok(ask(&plan))
+        self.plan_with(selection, &|path| self.seen(path), ask)
     }
 
-    /// Applies everything, with these bases.
-    pub(crate) fn apply_with(&self, bases: &dyn Fn(&Path) -> Seen) -> Result<Applied, ApplyError> {
-        let (stack, rules) = (self.stack(), rules());
-        let found = changes(&stack).expect("changes");
-        let plan = apply::plan(
-            &stack,
-            &Request {
-                workspace: &self.workspace,
-                changes: &found,
-                selection: &Selection::Everything,
-                rules: &rules,
-                bases,
-                options: &self.options,
-            },
-        )?;
-        apply::perform(&plan, &self.folder, &mut quiet())
+    /// Plans with these bases, and asks something of the plan.
+    pub(crate) fn plan_with<T>(
+        &self,
+        selection: &Selection,
+        bases: &dyn Fn(&Path) -> Seen,
+        ask: impl FnOnce(&ApplyPlan<'_>) -> T,
+    ) -> Result<T, ApplyError> {
+        plan_over(&self.stack(), &self.workspace, selection, bases, &self.options, ask)
     }
 
     pub(crate) fn try_apply(&self, selection: &Selection) -> Result<Applied, ApplyError> {
@@ -163,24 +142,29 @@ impl Place {
     }
 }
 
+/// Plans with the rules of these tests, and asks something of the plan.
+fn plan_over<T>(
+    stack: &Stack,
+    workspace: &Path,
+    selection: &Selection,
+    bases: &dyn Fn(&Path) -> Seen,
+    options: &Options,
+    ask: impl FnOnce(&ApplyPlan<'_>) -> T,
+) -> Result<T, ApplyError> {
+    let (found, rules) = (changes(stack).expect("changes"), rules());
+    let request = Request { workspace, changes: &found, selection, rules: &rules, bases, options };
+    Ok(ask(&apply::plan(stack, &request)?))
+}
+
 /// Applies everything of a place that another process made.
 #[allow(dead_code, reason = "only one of the test programs that share this file uses it")]
 pub(crate) fn apply_found(base: &Path, folder: &Path) -> Applied {
-    let (workspace, rules) = (base.join("host"), rules());
+    let workspace = base.join("host");
     let stack = Stack::open(&[base.join("layer0")], &workspace).expect("a stack");
-    let (found, known) = (changes(&stack).expect("changes"), entries(&workspace));
-    let plan = apply::plan(
-        &stack,
-        &Request {
-            workspace: &workspace,
-            changes: &found,
-            selection: &Selection::Everything,
-            rules: &rules,
-            bases: &|path| Seen::Known { entry: known.get(path).copied(), copy: None },
-            options: &Options::default(),
-        },
-    );
-    apply::perform(&plan.expect("a plan"), folder, &mut quiet()).expect("applied")
+    let known = entries(&workspace);
+    let bases = |path: &Path| Seen::Known { entry: known.get(path).copied(), copy: None };
+    let perform = |plan: &ApplyPlan<'_>| apply::perform(plan, folder, &mut quiet()).expect("applied");
+    plan_over(&stack, &workspace, &Selection::Everything, &bases, &Options::default(), perform).expect("a plan")
 }
 
 /// Everything below a directory, and the directory itself by the empty path.

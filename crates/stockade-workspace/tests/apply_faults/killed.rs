@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus};
 use stockade_workspace::apply::{self, Applied, Selection};
 use stockade_workspace::fault;
 
+use crate::privileges::ran_without_privileges;
 use crate::scene::{Scene, UNITS};
 
 const JOB: &str = "APPLY_TEST_JOB";
@@ -98,15 +99,7 @@ fn killed_at_every_place_an_apply_from_another_file_system_is_resumed() {
 /// For root, who may do anything: the same without capabilities, so that directories have to be opened.
 #[test]
 fn killed_without_privileges_an_apply_puts_modes_back() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "killed::killed_at_every_place_an_apply_is_resumed", "--nocapture"]);
-    let output = command.output().expect("setpriv(1)");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    ran_without_privileges("killed::killed_at_every_place_an_apply_is_resumed");
 }
 
 /// Kills an apply, and then the resuming at every place of its own.

@@ -9,6 +9,8 @@ mod scene;
 #[path = "../apply/place.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod place;
+#[path = "../support/privileges.rs"]
+mod privileges;
 #[path = "../layers/tree.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod tree;

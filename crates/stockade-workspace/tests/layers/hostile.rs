@@ -11,6 +11,7 @@ use rustix::fs::{CWD, Mode, OFlags, XattrFlags};
 use stockade_workspace::layers::{LayerError, Stack, Status, changes, merge, open_layer};
 
 use crate::place::{Place, write};
+use crate::privileges::ran_without_privileges;
 use crate::tree;
 
 use Status::{Added, Attributes, Deleted, Modified, TypeChanged};
@@ -37,20 +38,6 @@ fn deep(root: &Path, levels: usize, names: &[&CStr; 2]) {
         dir = rustix::fs::openat(&dir, names[level % 2], OFlags::DIRECTORY, Mode::empty()).expect("opened");
     }
     rustix::fs::openat(&dir, c"end", OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).expect("a file");
-}
-
-/// For root, who may open anything: runs one test of this program again, without capabilities.
-fn ran_without_privileges(test: &str) -> bool {
-    if !rustix::process::geteuid().is_root() || std::env::var_os("WITHOUT_PRIVILEGES").is_some() {
-        return false;
-    }
-    let own = std::env::current_exe().expect("this program");
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set=-all", "--inh-caps=-all", "--"]).arg(own).args(["--exact", test, "--nocapture"]);
-    let output = command.env("WITHOUT_PRIVILEGES", "1").output().expect("setpriv(1)");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    true
 }
 
 #[test]

@@ -10,3 +10,6 @@ mod place;
 mod properties;
 mod tree;
 mod written;
+
+#[path = "../support/privileges.rs"]
+mod privileges;
