@@ -107,6 +107,11 @@ impl Relay {
         Ok(())
     }
 
+    /// Whether the command has a pseudo-terminal, connected with the caller's.
+    pub(crate) const fn has_terminal(&self) -> bool {
+        self.keyboard.is_some()
+    }
+
     /// The caller's window has another size (`SIGWINCH`): so gets the command's.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ impl Child {
 
 /// Runs until the child has ended, reports, and ends the process.
 pub(crate) fn run(plan: &Plan, channel: &Channel, mut service: Option<Channel>, child: Child, children: &Signals) -> ! {
-    let status = match wait(channel, &mut service, child, children) {
+    let status = match wait(channel, &mut service, child, children, plan.tier) {
         Ok(Some(status)) => status,
         // The supervisor is gone, or init cannot go on: nothing may outlive it.
         Ok(None) | Err(_) => {
@@ -54,13 +54,14 @@ fn wait(
     service: &mut Option<Channel>,
     child: Child,
     children: &Signals,
+    tier: Tier,
 ) -> io::Result<Option<Status>> {
     loop {
         while children.next()?.is_some() {}
         if let Some(status) = reap(channel, child)? {
             return Ok(Some(status));
         }
-        match take_orders(channel, child.pid())? {
+        match take_orders(channel, child.pid(), tier)? {
             Orders::GoOn => {}
             Orders::End => return Ok(Some(Status::Signaled(libc::SIGKILL))),
             Orders::SupervisorGone => return Ok(None),
@@ -101,11 +102,11 @@ enum Orders {
     SupervisorGone,
 }
 
-fn take_orders(channel: &Channel, command: Pid) -> io::Result<Orders> {
+fn take_orders(channel: &Channel, command: Pid, tier: Tier) -> io::Result<Orders> {
     loop {
         match channel.receive()? {
             Received::Packet(packet, _) => match ToInit::decode(&packet) {
-                Ok(ToInit::Signal(number)) => pass_on(number, command),
+                Ok(ToInit::Signal(number)) => pass_on(number, command, tier),
                 Ok(ToInit::End) => return Ok(Orders::End),
                 Ok(ToInit::Proceed) => {}
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
@@ -147,24 +148,33 @@ fn ended(status: WaitStatus) -> Option<Status> {
     status.terminating_signal().map(Status::Signaled)
 }
 
-fn pass_on(number: i32, command: Pid) {
+fn pass_on(number: i32, command: Pid, tier: Tier) {
     let Some(signal) = Signal::from_named_raw(number) else { return };
+    if matches!(signal, Signal::STOP | Signal::CONT) {
+        // The supervisor stops as well, so that nothing may go on behind its back.
+        return signal_everything(signal, tier);
+    }
     // The command leads its own process group. It may have ended meanwhile; then there is nothing to signal.
     if rustix::process::kill_process_group(command, signal).is_err() {
         rustix::process::kill_process(command, signal).ok();
     }
 }
 
+/// Signals every process of the sandbox but this one.
+fn signal_everything(signal: Signal, tier: Tier) {
+    if tier == Tier::Namespaces {
+        // Group 1 is passed as -1, which to process 1 of a namespace means every other process in it (kill(2)). None being left
+        // is fine.
+        rustix::process::kill_process_group(Pid::INIT, signal).ok();
+    } else {
+        tree::signal_descendants(signal);
+    }
+}
+
 /// Kills and reaps every process of the sandbox but this one.
 fn end_everything(tier: Tier) {
     loop {
-        if tier == Tier::Namespaces {
-            // Group 1 is passed as -1, which to process 1 of a namespace means every other process in it (kill(2)). None
-            // being left is fine.
-            rustix::process::kill_process_group(Pid::INIT, Signal::KILL).ok();
-        } else {
-            tree::kill_descendants();
-        }
+        signal_everything(Signal::KILL, tier);
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return,

@@ -5,15 +5,25 @@ use std::fs;
 
 use rustix::process::{Pid, Signal};
 
-/// Kills every descendant of the calling process. As the reaper of orphans it stays the ancestor of all of them, so a
+/// How often descendants are looked for, at most, before those that are new each time are left.
+const PASSES: usize = 100;
+
+/// Signals every descendant of the calling process. As the reaper of orphans it stays the ancestor of all of them, so a
 /// process that escapes one pass by forking is found by the next.
-pub(crate) fn kill_descendants() {
+pub(crate) fn signal_descendants(signal: Signal) {
     let own = rustix::process::getpid().as_raw_nonzero().get();
-    for pid in descendants(own, &parents()) {
-        if let Some(pid) = Pid::from_raw(pid) {
-            // It may have ended meanwhile.
-            rustix::process::kill_process(pid, Signal::KILL).ok();
+    let mut known = Vec::new();
+    for _ in 0..PASSES {
+        let mut found = descendants(own, &parents());
+        found.sort_unstable();
+        if found == known {
+            return;
         }
+        for pid in found.iter().filter_map(|&pid| Pid::from_raw(pid)) {
+            // It may have ended meanwhile.
+            rustix::process::kill_process(pid, signal).ok();
+        }
+        known = found;
     }
 }
 

@@ -12,6 +12,7 @@ use stockade_spec::report::OutputSizes;
 use stockade_spec::request::Terminal;
 use thiserror::Error;
 
+use super::job::Job;
 use super::terminal::FORWARDED;
 use crate::relay::{HostStdio, InnerStdio, Relay, RelayError, RelayEvent};
 use crate::sys::signals::Signals;
@@ -55,6 +56,7 @@ pub enum PeerNews {
 pub struct Attached {
     relay: Relay,
     signals: Option<Signals>,
+    job: Job,
     /// Whether output was cut off.
     exceeded: bool,
     failures: Vec<RelayError>,
@@ -106,7 +108,7 @@ impl Attached {
     ) -> Result<(Self, InnerStdio), AttachError> {
         let (relay, inner) = Relay::new(stdio, terminal, limit)?;
         let signals = take_signals.then(|| Signals::block(FORWARDED)).transpose().map_err(AttachError::Signals)?;
-        Ok((Self { relay, signals, exceeded: false, failures: Vec::new() }, inner))
+        Ok((Self { relay, signals, job: Job::default(), exceeded: false, failures: Vec::new() }, inner))
     }
 
     /// Follows the command to its end, and passes on what it left in its pipes.
@@ -139,7 +141,7 @@ impl Attached {
             match news {
                 PeerNews::Terminal(master) => self.relay.attach_terminal(master)?,
                 PeerNews::Nothing => {}
-                PeerNews::Stopped => self.stopped(peer)?,
+                PeerNews::Stopped => self.command_stopped(peer)?,
                 PeerNews::Ended => return Ok(true),
             }
         }
@@ -205,7 +207,7 @@ impl Attached {
         while let Some(signal) = self.signals.as_ref().map_or(Ok(None), Signals::next).map_err(AttachError::Signals)? {
             match signal {
                 libc::SIGWINCH => self.relay.window_changed()?,
-                libc::SIGTSTP => peer.signal(libc::SIGSTOP).map_err(AttachError::Peer)?,
+                libc::SIGTSTP => self.asked_to_stop(peer)?,
                 libc::SIGCONT => self.relay.resume()?,
                 other => peer.signal(other).map_err(AttachError::Peer)?,
             }
@@ -213,14 +215,21 @@ impl Attached {
         Ok(())
     }
 
-    /// The command has stopped: so does this process, where it is the caller's job; when it goes on, so does the command.
-    fn stopped(&mut self, peer: &mut dyn Peer) -> Result<(), AttachError> {
-        if self.signals.is_none() {
-            return Ok(());
-        }
-        self.relay.suspend()?;
-        crate::sys::signals::stop_self();
-        self.relay.resume()?;
+    /// Stops the command, then this process.
+    fn asked_to_stop(&mut self, peer: &mut dyn Peer) -> Result<(), AttachError> {
+        peer.signal(libc::SIGSTOP).map_err(AttachError::Peer)?;
+        if self.job.asked() { self.stop(peer) } else { Ok(()) }
+    }
+
+    /// Stops as well, where this process is the caller's job.
+    fn command_stopped(&mut self, peer: &mut dyn Peer) -> Result<(), AttachError> {
+        let stops = self.job.command_stopped(&self.relay) && self.signals.is_some();
+        if stops { self.stop(peer) } else { Ok(()) }
+    }
+
+    /// Stops this process; when it goes on, so does the command.
+    fn stop(&mut self, peer: &mut dyn Peer) -> Result<(), AttachError> {
+        self.job.stop(&mut self.relay)?;
         peer.signal(libc::SIGCONT).map_err(AttachError::Peer)
     }
 }

@@ -14,6 +14,7 @@ use super::bounds::Bounds;
 use super::commands::CommandService;
 use super::error::RunError;
 use super::gate::GateParts;
+use super::job::Job;
 use super::launch::{PrivateDirectories, Sandbox};
 use super::service::SocketService;
 use crate::denials::{Attempt, DenialLog};
@@ -72,6 +73,7 @@ pub struct Running<'a> {
     gate: Option<GateParts>,
     /// Whether somebody is being asked about a connection.
     asking: bool,
+    job: Job,
     degraded: BTreeMap<u32, String>,
     /// What the run ends with, when the supervisor ends it.
     verdict: Option<Outcome>,
@@ -137,6 +139,7 @@ impl<'a> Running<'a> {
             observer,
             gate,
             asking: false,
+            job: Job::default(),
             degraded,
             verdict: None,
             patience: None,
@@ -355,7 +358,7 @@ impl<'a> Running<'a> {
         while let Some(signal) = self.parts.signals.next().map_err(RunError::Wait)? {
             match signal {
                 libc::SIGWINCH => self.parts.relay.window_changed()?,
-                libc::SIGTSTP => self.stop()?,
+                libc::SIGTSTP => self.asked_to_stop()?,
                 libc::SIGCONT if self.asking => {}
                 libc::SIGCONT => self.parts.relay.resume()?,
                 other => self.tell(ToInit::Signal(other))?,
@@ -366,15 +369,15 @@ impl<'a> Running<'a> {
 
     /// The caller's terminal said Ctrl-Z while the command does not own a pseudo-terminal, or somebody sent SIGTSTP: stop
     /// the command, then this process; when it is continued, so is the command.
-    fn stop(&mut self) -> Result<(), RunError> {
-        self.tell(ToInit::Signal(libc::SIGSTOP))
+    fn asked_to_stop(&mut self) -> Result<(), RunError> {
+        self.tell(ToInit::Signal(libc::SIGSTOP))?;
+        if self.job.asked() { self.stop() } else { Ok(()) }
     }
 
-    /// The command has stopped: give the terminal back and stop as well, as a shell expects of its job.
-    fn stopped(&mut self) -> Result<(), RunError> {
-        self.parts.relay.suspend()?;
-        crate::sys::signals::stop_self();
-        self.parts.relay.resume()?;
+    /// Stops as the command has. Nobody keeps its limits meanwhile, so that all that is inside stops before.
+    fn stop(&mut self) -> Result<(), RunError> {
+        self.tell(ToInit::Signal(libc::SIGSTOP))?;
+        self.job.stop(&mut self.parts.relay)?;
         self.tell(ToInit::Signal(libc::SIGCONT))
     }
 
@@ -398,7 +401,8 @@ impl<'a> Running<'a> {
             };
             match FromStage::decode(&packet)? {
                 FromStage::ExecFailed { errno } => self.exec_failed = Some(errno),
-                FromStage::Stopped { .. } => self.stopped()?,
+                FromStage::Stopped { .. } if self.job.command_stopped(&self.parts.relay) => self.stop()?,
+                FromStage::Stopped { .. } => {}
                 FromStage::Discarded { path } => {
                     if self.discarded.len() < stockade_spec::report::MAX_DENIALS {
                         self.discarded.push(path);

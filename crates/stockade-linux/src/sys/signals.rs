@@ -135,8 +135,12 @@ pub(crate) fn reset_dispositions() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
-/// Stops the calling process, as its terminal's Ctrl-Z would have.
+/// Stops the calling process, as its terminal's Ctrl-Z would have, until it is continued. Where nobody could continue it, since
+/// its process group is orphaned, the kernel does not stop it (POSIX, "General Terminal Interface"). The calling thread is to block
+/// SIGTSTP, and does so afterwards.
 pub(crate) fn stop_self() {
     // SAFETY: raise(3) has no preconditions.
-    unsafe { libc::raise(libc::SIGSTOP) };
+    unsafe { libc::raise(libc::SIGTSTP) };
+    // Both masks are valid, so that neither change can fail.
+    drop(Mask::of(&[libc::SIGTSTP]).change(libc::SIG_UNBLOCK).and_then(Mask::install));
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "a test program reports to whoever runs it")]
 
 mod input;
+mod jobs;
 mod kills;
 #[path = "../containment/options.rs"]
 mod options;
@@ -35,6 +36,7 @@ const TRIALS: &[&[Trial]] = &[
     steps::TRIALS,
     kills::TRIALS,
     signals::TRIALS,
+    jobs::TRIALS,
     streams::TRIALS,
     surroundings::TRIALS,
     workspaces::TRIALS,
