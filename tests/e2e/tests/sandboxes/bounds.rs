@@ -12,9 +12,11 @@ use crate::place::Place;
 pub(crate) const TRIALS: &[Trial] = &[
     ("output", output),
     ("time", time),
+    ("time_of_one_that_holds_up_others", time_of_one_that_holds_up_others),
     ("processes", processes),
     ("memory", memory),
     ("disk", disk),
+    ("disk_of_what_is_left_behind", disk_of_what_is_left_behind),
     ("left_behind", left_behind),
     ("many_callers", many_callers),
     ("callers_that_do_not_read", callers_that_do_not_read),
@@ -50,6 +52,43 @@ fn time(place: &Place) {
     assert_eq!(place.running("slow"), Some((0, 0)));
 }
 
+/// Stops every process that comes after it, for half a minute.
+const STOP_LATER_ONES: &str = "import os, signal, time
+last, end = os.getpid(), time.time() + 30
+print(flush=True)
+while time.time() < end:
+    for process in range(last + 1, last + 40):
+        try:
+            os.kill(process, signal.SIGSTOP)
+            last = process
+        except OSError: pass
+print('went on')";
+
+/// Commands that are stopped before they execute their programs hold up what starts and ends commands. The time of the one
+/// that stops them ends all the same.
+fn time_of_one_that_holds_up_others(place: &Place) {
+    place.create("slow", &["--time", "4s"]);
+    let mut command = place.stockade(&["exec", "slow", "--", "python3", "-c", STOP_LATER_ONES]);
+    let started = Instant::now();
+    let mut first = command.stdout(Stdio::piped()).spawn().expect("a start");
+    let mut stdout = BufReader::new(first.stdout.take().expect("its output"));
+    stdout.read_line(&mut String::new()).expect("its first line");
+    let mut others = Vec::new();
+    while started.elapsed() < Duration::from_secs(3) {
+        let mut command = place.stockade(&["exec", "slow", "--", "true"]);
+        others.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a start"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(first.wait().expect("an end").code(), Some(124));
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let mut later = String::new();
+    stdout.read_line(&mut later).expect("the rest");
+    assert_eq!(later, "");
+    let ends: Vec<_> = others.into_iter().map(|mut other| other.wait().expect("an end").code()).collect();
+    assert!(ends.iter().any(|end| *end != Some(0)), "none was stopped: {ends:?}");
+    assert_eq!(place.exec("slow", "echo fine").stdout, "fine\n");
+}
+
 const BOMB: &str = "import os, time
 end = time.time() + 1.5
 while time.time() < end:
@@ -83,9 +122,10 @@ fn processes(place: &Place) {
 fn memory(place: &Place) {
     place.create("fat", &["--memory", "200MB"]);
     place.good("fat", "echo kept > kept");
+    // Without a limit it ends well.
     let eat = "python3 -c \"
 all = []
-while True: all.append(bytearray(1 << 22))\"";
+for _ in range(300): all.append(bytearray(1 << 22))\"";
     let outcome = place.exec("fat", eat);
     assert_ne!(outcome.status, 0, "{outcome:?}");
     assert!(soon(|| place.exec("fat", "cat kept").stdout == "kept\n"), "{outcome:?}");
@@ -97,18 +137,34 @@ fn disk(place: &Place) {
     place.create("big", &["--disk", "16MB"]);
     place.good("big", "echo small > small");
     place.done(&["checkpoint", "big"]);
-    let fill =
-        "n=0; while :; do head -c 1000000 /dev/zero | tr '\\0' x > big.$n || exit 9; n=$((n+1)); sleep 0.02; done";
+    // Without a limit it ends well.
+    let fill = "n=0; while [ $n -lt 150 ]; do head -c 1000000 /dev/zero | tr '\\0' x > big.$n || exit 9; n=$((n+1)); sleep 0.02; done";
     let outcome = place.exec("big", fill);
     assert_ne!(outcome.status, 0, "{outcome:?}");
     let bytes: u64 = walk(&place.folder("big").join("upper"));
-    assert!(bytes < 200 << 20, "{bytes}");
+    assert!(bytes < 100 << 20, "{bytes}");
     assert!(place.done(&["diff", "big", "small"]).contains("small"));
     assert_eq!(place.exec("big", "cat small").stdout, "small\n");
     place.done(&["apply", "big", "small"]);
     assert!(place.workspace().join("small").exists());
     place.done(&["restore", "big", "c1"]);
     place.done(&["audit", "verify", "big"]);
+}
+
+/// What goes on without its command is ended as well when the disk's bound is reached. Later commands may take their time, and
+/// may not write.
+fn disk_of_what_is_left_behind(place: &Place) {
+    place.create("rest", &["--disk", "20MB"]);
+    let writer = "n=0; while [ $n -lt 60 ]; do head -c 1000000 /dev/zero | tr '\\0' x > big.$n; n=$((n+1)); sleep 0.1; done; echo > end";
+    let start = "echo 1 > small; setsid sh -c \"$0\" > /dev/null 2>&1 & echo started";
+    let outcome = place.outcome(place.script("rest", start).arg(writer));
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "started\n"), "{outcome:?}");
+    assert!(soon(|| place.running("rest").is_none()), "it goes on: {:?}", place.running("rest"));
+    assert!(!place.folder("rest").join("upper/end").exists());
+    let bytes = walk(&place.folder("rest").join("upper"));
+    assert!((20_000_000..50_000_000).contains(&bytes), "{bytes}");
+    let outcome = place.exec("rest", "sleep 1.5; cat small; echo 2 > more || echo refused");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "1\nrefused\n"), "{outcome:?}");
 }
 
 fn walk(directory: &std::path::Path) -> u64 {

@@ -31,6 +31,10 @@ const MAX_CONNECTIONS: usize = 512;
 /// How often it is looked whether anything runs, and whether limits are kept, while nothing else happens.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How long the spawner has to end a command. What runs inside can hold it up: it waits for a command that it starts until
+/// that has executed its program, and a signal can stop the command before.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 const DOOR: u64 = 0;
 const SPAWNER: u64 = 1;
 const TIMER: u64 = 2;
@@ -304,6 +308,8 @@ impl<K: Keeper> Control<K> {
         }
         let now = Instant::now();
         for id in self.tasks.late(now) {
+            // One that was to be ended by now ends with the sandbox, for which the spawner is not needed.
+            self.done |= self.tasks.is_ending(id);
             self.end_for(id, Outcome::TimeLimit, denials)?;
         }
         if let Some(outcome) = self.keeper.look() {
@@ -327,7 +333,7 @@ impl<K: Keeper> Control<K> {
         if let Some(task) = self.tasks.get_mut(id)
             && task.limit.is_none()
         {
-            task.deadline = None;
+            task.deadline = Instant::now().checked_add(PATIENCE);
             let (name, option) = match outcome {
                 Outcome::DiskLimit => ("disk", "--disk S"),
                 _ => ("time", "--time D"),

@@ -16,7 +16,7 @@ pub(super) struct Task {
     /// The caller's connection.
     pub(super) connection: u64,
     started: Instant,
-    /// When it has had its time.
+    /// When it has had its time, or its end has.
     pub(super) deadline: Option<Instant>,
     /// Why the program could not be executed.
     pub(super) exec_failed: Option<i32>,
@@ -120,6 +120,11 @@ impl Tasks {
     pub(super) fn late(&self, now: Instant) -> Vec<u32> {
         let is_late = |task: &Task| task.deadline.is_some_and(|deadline| deadline <= now);
         self.0.iter().filter(|(_, task)| is_late(task)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether a command is being ended for a limit.
+    pub(super) fn is_ending(&self, id: u32) -> bool {
+        self.0.get(&id).is_some_and(|task| task.limit.is_some())
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
