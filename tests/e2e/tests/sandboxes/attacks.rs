@@ -34,7 +34,9 @@ pub(crate) fn judge(attack: &Attack, user: &User) {
         assert_eq!(is_breach(&outcome), expected, "natively: {outcome:?}");
     }
     let outcome = run(Place::Lasting);
-    assert!(outcome.status.is_some_and(|status| !(97..=99).contains(&status)), "it cannot be made: {outcome:?}");
+    assert!(outcome.status.is_some_and(|status| !(96..=99).contains(&status)), "it cannot be made: {outcome:?}");
+    let is_ended = matches!(outcome.status, Some(124 | 125));
+    assert!(attack.outcome.is_some() || !is_ended, "refused, or not in time: {outcome:?}");
     assert!(outcome.status != Some(2) && outcome.proof != Some(2), "not tried: {outcome:?}");
     assert!(attack.outcome.is_some() || !is_breach(&outcome), "BREACH: {outcome:?}");
     assert!(outcome.harm.is_empty(), "BREACH: {:?}", outcome.harm);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Trial;
 use crate::place::{Outcome, Place};
@@ -95,6 +95,7 @@ fn host_that_changes(place: &Place) {
         place.file(&format!("home/project/raced/f{number}"), "host\n");
     }
     let stop = AtomicBool::new(false);
+    let mut worked = 0;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let aside = place.path("home/aside");
@@ -111,12 +112,15 @@ fn host_that_changes(place: &Place) {
             // What the sandbox is made of is changed under it, so that each of these may fail; none may harm.
             drop(place.outcome(&mut place.stockade(&["create", "--name", "own"])));
             drop(place.exec("own", &format!("mkdir -p raced; for n in 0 1 2 3 4 5 6 7; do echo {round} > raced/f$n; echo {round} > raced/victim.txt; done")));
-            drop(place.outcome(&mut place.call(&["apply", "own"])));
+            let applied = place.outcome(&mut place.call(&["apply", "own"]));
+            let told: serde_json::Value = serde_json::from_str(&applied.stdout).unwrap_or_default();
+            worked += usize::from(told["done"].as_array().is_some_and(|done| !done.is_empty()));
             drop(place.outcome(&mut place.stockade(&["rm", "--force", "own"])));
         }
         stop.store(true, Ordering::Relaxed);
     });
     before.is_still(&outside, "a host that changes");
+    assert!(worked > 0, "nothing was ever applied");
     nothing_staged(place);
 }
 
@@ -137,6 +141,7 @@ fn everything_at_once(place: &Place) {
         &["audit", "verify", "own"],
         &["discard", "own"],
     ];
+    let started = Instant::now();
     let all: Vec<_> = (0..40)
         .map(|number| {
             let mut command = place.command("timeout");
@@ -151,6 +156,7 @@ fn everything_at_once(place: &Place) {
         assert!(!outcome.stderr.contains("panicked"), "{words:?}: {outcome:?}");
         assert!(words[0] != "audit" || outcome.status == 0, "{words:?}: {outcome:?}");
     }
+    assert!(started.elapsed() < Duration::from_secs(60), "not all ended: {:?}", started.elapsed());
     assert_eq!(place.exec("own", "cat start || true").status, 0);
     place.done(&["restore", "own", "c1"]);
     assert_eq!(place.exec("own", "cat start").stdout, "start\n");

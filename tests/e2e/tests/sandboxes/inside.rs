@@ -1,6 +1,7 @@
 //! What is not to be reached from inside: the control socket, the state directory, other sandboxes, the host's workspace.
 
 use std::fs;
+use std::net::TcpListener;
 
 use crate::Trial;
 use crate::place::Place;
@@ -52,6 +53,7 @@ fn state_directory(place: &Place) {
         let name = format!("own{number}");
         let made = place.outcome(place.stockade(&["create", "--name", &name]).args(*options));
         if made.status == 125 && !made.stderr.is_empty() {
+            assert!(!options.is_empty(), "{made:?}");
             continue;
         }
         assert_eq!(made.status, 0, "{options:?}: {made:?}");
@@ -59,6 +61,7 @@ fn state_directory(place: &Place) {
             let mut command = place.stockade(&["exec", &name, "--", "python3", "-c", REACH, state, target]);
             let outcome = place.outcome(&mut command);
             if outcome.status == 125 && !outcome.stderr.is_empty() {
+                assert!(!options.is_empty(), "{target}: {outcome:?}");
                 continue;
             }
             assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{options:?} {target}: {outcome:?}");
@@ -114,6 +117,9 @@ fn workspace_that_is_home(place: &Place) {
 /// A workspace's own policy takes away and never gives, also for a sandbox that lasts.
 fn hostile_policy(place: &Place) {
     let outside = place.path("outside");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = listener.local_addr().expect("its address").port().to_string();
+    let mut ran = 0;
     for text in [
         format!("version = 1\n[filesystem]\nwrite = [\"{}\"]\n", outside.display()),
         format!("version = 1\n[filesystem]\nread = [\"{}\"]\n", outside.display()),
@@ -128,12 +134,14 @@ fn hostile_policy(place: &Place) {
         place.file("home/project/.stockade.toml", &text);
         let made = place.outcome(&mut place.stockade(&["create", "--name", "own"]));
         if made.status == 0 {
-            let script = "cat $1/victim.txt; echo x > $1/new; echo $SECRET; python3 -c \"import socket
-try: socket.create_connection(('127.0.0.1', 22), 1); print('connected')
-except OSError: pass\"; echo evil > .envrc";
+            let script =
+                "echo ran; cat $1/victim.txt; echo x > $1/new; printf '%s' \"$SECRET\"; python3 -c \"import socket
+try: socket.create_connection(('127.0.0.1', $2), 1); print('connected')
+except OSError: print('not connected')\"; echo evil > .envrc";
             let mut command = place.stockade(&["exec", "own", "--", "sh", "-c", script, "sh"]);
-            let outcome = place.outcome(command.arg(&outside).env("SECRET", "secret"));
-            assert_eq!(outcome.stdout.trim(), "", "{text}: {outcome:?}");
+            let outcome = place.outcome(command.arg(&outside).arg(&port).env("SECRET", "secret"));
+            assert_eq!(outcome.stdout, "ran\nnot connected\n", "{text}: {outcome:?}");
+            ran += 1;
             assert!(!outside.join("new").exists(), "{text}");
             drop(place.outcome(&mut place.call(&["apply", "own"])));
             assert!(!place.workspace().join(".envrc").exists(), "{text}");
@@ -142,6 +150,7 @@ except OSError: pass\"; echo evil > .envrc";
             assert!(made.status == 125 && !made.stderr.contains('\u{1b}'), "{text}: {made:?}");
         }
     }
+    assert!(ran > 0, "every policy was refused");
     fs::remove_file(place.workspace().join(".stockade.toml")).expect("removed");
 }
 
@@ -151,7 +160,7 @@ fn policy_of_later_starts(place: &Place) {
     let outside = place.path("outside");
     let text = format!("version = 1\n[filesystem]\nwrite = [\"{}\"]\n", outside.display());
     let write = ["exec", "own", "--", "sh", "-c", "echo \"$1\" > .stockade.toml", "sh", &text];
-    drop(place.outcome(&mut place.stockade(&write)));
+    place.done(&write);
     place.done(&["stop", "own"]);
     place.done(&["fork", "own", "fork"]);
     for name in ["own", "fork"] {

@@ -79,6 +79,12 @@ fn at_random(place: &Place) {
         round.check(&what);
     }
     println!("{killed} kills in {tried} tries: {counts:?}");
+    if killed >= 50 {
+        for victim in VICTIMS {
+            let name = format!(" {victim:?}");
+            assert!(counts.keys().any(|key| key.ends_with(&name)), "seed {seed}: {victim:?} was never killed");
+        }
+    }
 }
 
 impl Round<'_> {

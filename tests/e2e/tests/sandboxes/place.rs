@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::leftovers;
+use crate::run;
 use crate::tree::Tree;
 use crate::user::User;
 
@@ -224,18 +225,8 @@ impl Place {
 const SEEN: &str = "find . -path ./.git -prune -o -printf '%p %y %m %l\\n' | LC_ALL=C sort
     find . -path ./.git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 -r cksum";
 
-/// The program under test: `STOCKADE_BIN`, or what cargo builds from this tree.
-pub(crate) fn program() -> &'static Path {
+/// The program under test.
+fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(path) = std::env::var_os("STOCKADE_BIN") {
-            return path.into();
-        }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-        let built =
-            Command::new(cargo).args(["build", "--quiet", "-p", "stockade-cli", "--manifest-path", manifest]).status();
-        assert!(built.expect("cargo runs").success(), "cargo cannot build stockade");
-        Path::new(env!("CARGO_BIN_EXE_attacks")).parent().expect("a directory of binaries").join("stockade")
-    })
+    PROGRAM.get_or_init(|| run::stockade().expect("the program under test"))
 }

@@ -198,9 +198,10 @@ fn exec_ends_with_its_caller(place: &Place) {
     let waiting = stays(place, "ends", &["sh", "-c", "echo > one; sleep 1000"]);
     let other = stays(place, "ends", &["sh", "-c", "echo > two; until [ -e go ]; do sleep 0.01; done"]);
     assert!(soon(|| place.exec("ends", "test -e one -a -e two").status == 0));
-    end(waiting);
     let find =
         "for file in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $file; echo; done 2>/dev/null | grep -c '^sleep 1000'";
+    assert!(soon(|| place.exec("ends", find).stdout == "1\n"), "the command is not seen");
+    end(waiting);
     assert!(soon(|| place.exec("ends", find).stdout == "0\n"), "the command goes on");
     place.good("ends", "touch go");
     assert!(other.wait_with_output().expect("an end").status.success());
