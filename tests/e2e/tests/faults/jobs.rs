@@ -68,7 +68,12 @@ fn stops_as_a_job(place: &Place) {
         let ticks = place.workspace().join("ticks");
         let mut command = place.command("python3");
         command.args(["-c", include_str!("jobs.py")]).arg(&ticks).arg(place.program()).arg("run").args(*options);
-        let outcome = place.outcome(command.args(["--", "sh", "-c", &format!("{TICK} echo ready; read line; exit 7")]));
+        let outcome = place.outcome(command.args([
+            "--",
+            "sh",
+            "-c",
+            &format!("{TICK} until [ -s ticks ]; do sleep 0.05; done; echo ready; read line; exit 7"),
+        ]));
         let said = String::from_utf8_lossy(&outcome.stdout);
         for line in [
             "stopped: terminal as before",
