@@ -62,7 +62,7 @@ pub(crate) fn all() -> Vec<User> {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("an id in /proc/self/status");
         line.split_whitespace().nth(1).and_then(|id| id.parse().ok()).expect("an effective id")
     };
-    let (uid, gid) = (id("Uid:"), id("Gid:"));
+    let (uid, gid): (u32, u32) = (id("Uid:"), id("Gid:"));
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let known = users(&passwd);
     let name = known.iter().find(|user| user.uid == uid).map_or_else(|| uid.to_string(), |user| user.name.clone());
