@@ -15,10 +15,11 @@ use stockade_spec::glob::Rules;
 use crate::directory;
 use crate::error::ScanError;
 use crate::identity::{Identity, Known, find};
+use crate::leads::{Gatherer, Leads};
 use crate::listing::{self, Hit, Protector};
 use crate::originals::{Gathered, Originals};
 use crate::walk::{self, Visitor, to_path};
-use crate::{git, git_config, os_text};
+use crate::{git, os_text};
 
 /// Most protected files and directories of one workspace, their contents included where those are recorded.
 pub(crate) const MAX_PROTECTED: usize = 20_000;
@@ -26,8 +27,8 @@ pub(crate) const MAX_PROTECTED: usize = 20_000;
 /// What protects an entry of a git directory that no rule names.
 pub(crate) const GIT_RULE: &str = "configuration or hooks of a git directory";
 
-/// What protects a file that a git configuration names.
-pub(crate) const REFERENCE_RULE: &str = "named by a git configuration";
+/// What protects a file that a git configuration names, or a protected link leads to.
+pub(crate) const REFERENCE_RULE: &str = "where a git configuration or a protected link leads";
 
 /// The protected files of a workspace at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +44,12 @@ pub struct Before {
     pub(crate) parents: Vec<Known>,
     /// What lies in those that are directories, once [`Before::record_contents`] was called.
     pub(crate) contents: Option<Vec<Known>>,
-    /// Paths that a git configuration names and that are not there.
+    /// Paths to which a git configuration or a protected link leads, and that are not there; in order.
     #[serde(with = "os_text::list")]
     pub(crate) absent: Vec<PathBuf>,
+    /// Working trees of git's that no link may come to lie on the way to; in order.
+    #[serde(default, with = "os_text::list")]
+    pub(crate) ways: Vec<PathBuf>,
     /// The entries themselves. A run whose supervisor was killed has lost them.
     #[serde(skip)]
     pub(crate) originals: Originals,
@@ -61,16 +65,14 @@ pub fn scan(workspace: &Path, rules: &Rules) -> Result<Vec<PathBuf>, ScanError> 
     Ok(Before::take(workspace, rules)?.paths())
 }
 
-#[derive(Default)]
-struct Collector {
+struct Collector<'a> {
     entries: BTreeMap<Vec<u8>, Identity>,
     parents: BTreeMap<Vec<u8>, Identity>,
-    /// Paths that git configurations name.
-    references: BTreeSet<PathBuf>,
+    leads: Gatherer<'a>,
     originals: Gathered,
 }
 
-impl Visitor for Collector {
+impl Visitor for Collector<'_> {
     fn directory(&mut self, dir: BorrowedFd<'_>, path: &[u8], hits: Vec<Hit>) -> Result<(), ScanError> {
         let error = |source| ScanError::Read { path: to_path(path), source };
         self.parents.insert(path.to_vec(), Identity::of(&directory::own_status(dir).map_err(error)?));
@@ -88,8 +90,12 @@ impl Visitor for Collector {
                 Err(Errno::NOENT) => continue,
                 Err(source) => return Err(ScanError::Read { path: to_path(&whole), source }),
             };
-            if hit.kind == FileType::RegularFile && matches!(hit.name.as_bytes(), b"config" | b"config.worktree") {
-                self.read_references(dir, path, &hit.name);
+            if hit.kind == FileType::Symlink {
+                self.leads.link(&to_path(&directory::join(path, hit.name.as_bytes())));
+            } else if git::is_configuration(hit.name.as_bytes())
+                && let Some(text) = git::read(dir, &hit.name)
+            {
+                self.leads.configuration(&to_path(path), &text);
             }
             if self.entries.len() > MAX_PROTECTED {
                 return Err(ScanError::TooManyProtected(MAX_PROTECTED));
@@ -113,20 +119,6 @@ impl Visitor for Collector {
     }
 }
 
-impl Collector {
-    /// Takes note of the paths in the workspace that a git configuration names: further configuration relative to its own
-    /// directory, hooks relative to the directory that holds `.git`.
-    fn read_references(&mut self, dir: BorrowedFd<'_>, path: &[u8], name: &CStr) {
-        let Some(text) = git::read(dir, name) else { return };
-        let own = to_path(path);
-        let work = own.parent().map(Path::to_owned).unwrap_or_default();
-        for reference in git_config::references(&text) {
-            self.references
-                .extend([&own, &work].into_iter().filter_map(|base| git_config::normal(&base.join(&reference))));
-        }
-    }
-}
-
 impl Before {
     /// Opens the workspace, if it still is the directory that was looked at.
     pub(crate) fn open_again(&self) -> Result<OwnedFd, ScanError> {
@@ -145,18 +137,24 @@ impl Before {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let status = directory::own_status(root.as_fd());
         let status = status.map_err(|source| ScanError::Open { path: workspace.to_owned(), source })?;
-        let mut found = Collector::default();
+        let leads = Gatherer::new(workspace);
+        let (entries, parents, originals) = Default::default();
+        let mut found = Collector { entries, parents, leads, originals };
         walk::walk(root.as_fd(), rules, &mut found)?;
-        let absent = found.resolve_references(root.as_fd(), workspace);
+        let Collector { entries, parents, leads, originals } = found;
+        let Leads { named, ways } = leads.finish();
+        let mut found = Found { entries, originals };
+        let absent = found.add(root.as_fd(), named);
         let known = |(path, identity): (Vec<u8>, Identity)| Known { path: to_path(&path), identity };
         Ok(Self {
             workspace: workspace.to_owned(),
             root: Identity::of(&status),
             started: i64::try_from(now).unwrap_or(i64::MAX),
             entries: found.entries.into_iter().map(known).collect(),
-            parents: found.parents.into_iter().map(known).collect(),
+            parents: parents.into_iter().map(known).collect(),
             contents: None,
             absent,
+            ways: ways.into_iter().collect(),
             originals: found.originals.finish(),
         })
     }
@@ -201,18 +199,37 @@ impl Before {
         find(&self.entries, path)
     }
 
+    /// Whether something protected, or a working tree of git's, lies below a path, or a working tree at it: a link there would
+    /// lead elsewhere what leads there.
+    pub(crate) fn leads_over(&self, path: &Path) -> bool {
+        let below = [path.as_os_str().as_bytes(), b"/"].concat();
+        let first = self.entries.partition_point(|known| known.path.as_os_str().as_bytes() < below.as_slice());
+        let is_below = |known: &Known| known.path.as_os_str().as_bytes().starts_with(&below);
+        let next = |all: &[PathBuf]| {
+            let first = all.partition_point(|known| known.as_path() < path);
+            all.get(first).is_some_and(|known| known.starts_with(path))
+        };
+        self.entries.get(first).is_some_and(is_below) || next(&self.absent) || next(&self.ways)
+    }
+
     pub(crate) fn parent(&self, path: &Path) -> Option<&Identity> {
         find(&self.parents, path)
     }
 }
 
-impl Collector {
-    /// Adds the named paths that are there to what is protected, and gives those that are not.
-    fn resolve_references(&mut self, root: BorrowedFd<'_>, workspace: &Path) -> Vec<PathBuf> {
+/// What is protected.
+struct Found {
+    entries: BTreeMap<Vec<u8>, Identity>,
+    originals: Gathered,
+}
+
+impl Found {
+    /// Adds the named paths that are there, and gives those that are not.
+    fn add(&mut self, root: BorrowedFd<'_>, named: BTreeSet<PathBuf>) -> Vec<PathBuf> {
         let mut absent = Vec::new();
-        for path in std::mem::take(&mut self.references) {
+        for path in named {
             let covered = path.ancestors().any(|above| self.entries.contains_key(above.as_os_str().as_bytes()));
-            if covered || workspace.join(&path) == workspace || self.entries.len() >= MAX_PROTECTED {
+            if covered || self.entries.len() >= MAX_PROTECTED {
                 continue;
             }
             let bytes = path.as_os_str().as_bytes();

@@ -7,8 +7,10 @@
 use std::ffi::CStr;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::directory;
 use crate::git_config;
@@ -41,6 +43,11 @@ impl Shape {
         self.0 & 0b11 == 0b11 || self.0 & 0b1100 == 0b1100
     }
 
+    /// Whether all is there that git looks for.
+    pub(crate) const fn is_repository(self) -> bool {
+        self.0 & 0b111 == 0b111 || self.0 & 0b1100 == 0b1100
+    }
+
     /// Whether any of the names that are protected in such a directory is there.
     pub(crate) const fn has_protected(self) -> bool {
         self.0 >> PROTECTED.start != 0
@@ -60,24 +67,39 @@ pub(crate) fn is_harmless(dir: BorrowedFd<'_>, path: &[u8], name: &CStr, kind: F
     match (kind, name.to_bytes()) {
         (FileType::Directory, b"hooks") => only_samples(dir, name),
         (FileType::RegularFile, bytes) if may_be_harmless(bytes) => {
-            read(dir, name).is_some_and(|text| is_harmless_text(path, bytes, &text))
+            read(dir, name).is_some_and(|text| is_harmless_text(path, bytes, &text, &|at| is_free(dir, path, at)))
         }
         _ => false,
     }
 }
 
-/// Whether a file of this name may be harmless, depending on what it says.
-pub(crate) fn may_be_harmless(name: &[u8]) -> bool {
-    matches!(name, b"config" | b"config.worktree" | b"commondir") || git_state::is_name(name)
+/// Whether a file of this name configures git.
+pub(crate) fn is_configuration(name: &[u8]) -> bool {
+    matches!(name, b"config" | b"config.worktree")
 }
 
-/// Whether what a file of this name says is harmless. `path` is that of its directory.
-pub(crate) fn is_harmless_text(path: &[u8], name: &[u8], text: &str) -> bool {
+/// Whether a file of this name may be harmless, depending on what it says.
+pub(crate) fn may_be_harmless(name: &[u8]) -> bool {
+    is_configuration(name) || name == b"commondir" || git_state::is_name(name)
+}
+
+/// Whether what a file of this name says is harmless. `path` is that of its directory; `is_free` tells whether no link lies on
+/// the way to a path.
+pub(crate) fn is_harmless_text(path: &[u8], name: &[u8], text: &str, is_free: &dyn Fn(&Path) -> bool) -> bool {
     match name {
-        b"config" | b"config.worktree" => git_config::is_harmless(text, &walk::to_path(path)),
+        name if is_configuration(name) => git_config::is_harmless(text, &walk::to_path(path), is_free),
         b"commondir" => text.trim_end() == "../..",
         _ => git_state::is_harmless(name, text),
     }
+}
+
+/// Whether no link lies on the way from the workspace to `path`, as far as it is there. `dir` is open at `own`.
+pub(crate) fn is_free(dir: BorrowedFd<'_>, own: &[u8], path: &Path) -> bool {
+    let up = "../".repeat(own.split(|byte| *byte == b'/').count());
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let limits = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let found = rustix::fs::openat2(dir, Path::new(&up).join(path), flags, Mode::empty(), limits);
+    matches!(found, Ok(_) | Err(Errno::NOENT))
 }
 
 /// Whether a hooks directory holds nothing but the samples, whose names git never executes.

@@ -1,7 +1,6 @@
-//! Reads git's configuration as far as is needed to tell whether it can make git run something.
+//! Reads git's configuration as far as is needed to tell whether it can make git run something, and what else it leads to.
 //!
-//! Only the plain form is understood: one setting to a line, no continued lines, no quotes within values. Anything else
-//! counts as able to.
+//! What git would refuse counts as able to.
 
 mod setting;
 
@@ -60,45 +59,67 @@ const ADDRESSES: &[&str] =
     &["branch.pushremote", "branch.remote", "remote.pushdefault", "remote.pushurl", "remote.url", "submodule.url"];
 
 /// Whether no setting in the text can make git run anything, read further configuration, or write outside the workspace.
-/// `own` is the directory of the text, relative to the workspace.
-pub(crate) fn is_harmless(text: &str, own: &Path) -> bool {
-    adds_nothing(text, "", own)
+/// `own` is the directory of the text, relative to the workspace; `is_free` tells whether no link lies on the way to a path.
+pub(crate) fn is_harmless(text: &str, own: &Path, is_free: &dyn Fn(&Path) -> bool) -> bool {
+    adds_nothing(text, "", own, is_free)
 }
 
 /// Whether every setting in the text is harmless or was in the text before.
-pub(crate) fn adds_nothing(text: &str, before: &str, own: &Path) -> bool {
+pub(crate) fn adds_nothing(text: &str, before: &str, own: &Path, is_free: &dyn Fn(&Path) -> bool) -> bool {
     let Some(settings) = all(text).collect::<Option<Vec<_>>>() else { return false };
     let before: Vec<_> = all(before).flatten().collect();
-    settings.iter().all(|setting| setting.is_harmless(own) || before.contains(setting))
+    settings.iter().all(|setting| setting.is_harmless(own, is_free) || before.contains(setting))
 }
 
-/// All settings as `section.key` and value, in order; `None` where the text is not entirely of the plain form.
-pub(crate) fn settings(text: &str) -> Option<Vec<(String, &str)>> {
+/// All settings as `section.key` and value, in order; `None` where git would not understand the whole text.
+pub(crate) fn settings(text: &str) -> Option<Vec<(String, String)>> {
     all(text).map(|setting| setting.map(|setting| (setting.name, setting.value))).collect()
 }
 
 impl Setting<'_> {
-    fn is_harmless(&self, own: &Path) -> bool {
-        let name = self.name.as_str();
+    fn is_harmless(&self, own: &Path, is_free: &dyn Fn(&Path) -> bool) -> bool {
+        let (name, value) = (self.name.as_str(), self.value.as_str());
         if ADDRESSES.contains(&name) {
-            return !self.value.contains("::")
-                && !self.value.contains(['"', '\\'])
-                && !self.value.starts_with(['-', '!']);
+            return !value.contains("::") && !value.contains(['"', '\\']) && !value.starts_with(['-', '!']);
         }
-        // A submodule's repository names its working tree so. One elsewhere would be written to by a checkout.
         if name == "core.worktree" {
-            return !self.value.contains(['"', '~', '\\']) && normal(&own.join(self.value)).is_some();
+            return submodule(own, value).is_some_and(|path| is_free(&path));
         }
         HARMLESS.contains(&name)
     }
 }
 
-/// The paths that the text names as further configuration or as a directory of hooks.
-pub(crate) fn references(text: &str) -> Vec<PathBuf> {
-    let settings = all(text).flatten();
-    let named = settings
-        .filter(|setting| matches!(setting.name.as_str(), "include.path" | "includeif.path" | "core.hookspath"));
-    named.map(|setting| PathBuf::from(setting.value.trim_matches('"'))).take(64).collect()
+/// The working tree that the configuration of a submodule's repository names: one below that of the repository which holds it.
+/// One elsewhere would be written to by a checkout, as would a repository.
+fn submodule(own: &Path, value: &str) -> Option<PathBuf> {
+    let holders = own.ancestors().filter(|above| above.ends_with(".git/modules"));
+    let holder = holders.last()?.parent()?.parent()?;
+    let is_git = |component: Component<'_>| component.as_os_str().eq_ignore_ascii_case(".git");
+    let path = normal(&own.join(value)).filter(|path| path != holder)?;
+    let below = path.strip_prefix(holder).ok()?;
+    (!below.components().any(is_git)).then_some(path)
+}
+
+/// What a configuration leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// Further configuration, relative to the file that names it.
+    Include(String),
+    /// A directory of hooks, relative to the working tree, or to the repository where there is none.
+    Hooks(String),
+    /// A working tree, relative to the repository.
+    WorkTree(String),
+}
+
+/// What the text names, as far as it is understood; at most 64.
+pub(crate) fn references(text: &str) -> Vec<Reference> {
+    let reference = |setting: Setting<'_>| match setting.name.as_str() {
+        "include.path" | "includeif.path" => Some(Reference::Include(setting.value)),
+        "core.hookspath" => Some(Reference::Hooks(setting.value)),
+        "core.worktree" => Some(Reference::WorkTree(setting.value)),
+        _ => None,
+    };
+    all(text).flatten().filter_map(reference).take(64).collect()
 }
 
 /// The path without `.` and `..`; `None` where it is empty or leads out.
@@ -132,7 +153,7 @@ mod tests {
             "[core]\n\tworktree = ../../../m\n",
             "[branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n# note\n",
         ] {
-            assert!(is_harmless(text, Path::new("a/.git/modules/m")), "{text}");
+            assert!(is_harmless(text, Path::new("a/.git/modules/m"), &|_| true), "{text}");
         }
     }
 
@@ -197,7 +218,6 @@ mod tests {
             "[fsck] skipList = x",
             "[hook \"x\"] command = x",
             "[foo] bar = baz",
-            "[core]\nbare = false\\\n\n",
             "[alias]\n\tst = !sh\n",
             "[include]\npath = x\n",
             "[includeIf \"gitdir:/\"]\npath = x\n",
@@ -212,7 +232,7 @@ mod tests {
             "[x",
             "core.fsmonitor = x",
         ] {
-            assert!(!is_harmless(text, Path::new("a/.git/modules/m")), "{text}");
+            assert!(!is_harmless(text, Path::new("a/.git/modules/m"), &|_| true), "{text}");
         }
     }
 
@@ -220,15 +240,39 @@ mod tests {
     fn what_was_there_adds_nothing() {
         let before = "[alias]\n\tst = !sh\n[remote \"a\"]\n\tproxy = x\n";
         let own = Path::new(".git");
-        assert!(adds_nothing("[user]\n\tname = x\n[alias]\n\tst = !sh\n", before, own));
-        assert!(!adds_nothing("[alias]\n\tst = !evil\n", before, own));
-        assert!(!adds_nothing("[remote \"b\"]\n\tproxy = x\n", before, own));
-        assert!(!adds_nothing("[core]\n\tst = !sh\n", before, own));
+        assert!(adds_nothing("[user]\n\tname = x\n[alias]\n\tst = !sh\n", before, own, &|_| true));
+        assert!(!adds_nothing("[alias]\n\tst = !evil\n", before, own, &|_| true));
+        assert!(!adds_nothing("[remote \"b\"]\n\tproxy = x\n", before, own, &|_| true));
+        assert!(!adds_nothing("[core]\n\tst = !sh\n", before, own, &|_| true));
+    }
+
+    #[test]
+    fn working_trees_lie_below_that_of_the_repository_that_holds_them() {
+        let harmless = |own: &str, value: &str, is_free: bool| {
+            is_harmless(&format!("[core]\nworktree = {value}"), Path::new(own), &|path| {
+                assert!(path.starts_with("a") || own.starts_with(".git"), "{path:?}");
+                is_free
+            })
+        };
+        assert!(harmless("a/.git/modules/m", "../../../m", true));
+        assert!(harmless("a/.git/modules/m/modules/n", "../../../../../m/n", true));
+        assert!(harmless(".git/modules/m", "../../../m", true));
+        assert!(!harmless("a/.git/modules/m", "../../../m", false));
+        assert!(!harmless("a/.git/modules/m", "../../../../b", true));
+        assert!(!harmless("a/.git/modules/m", "../../..", true));
+        assert!(!harmless("a/.git/modules/m", "../../..#/a/b/c", true));
+        assert!(!harmless("a/.git", "../m", true));
+        assert!(!harmless("a/m", "../b", true));
     }
 
     #[test]
     fn further_files_are_found() {
-        let text = "[include]\n\tpath = ../shared.inc\n[core]\n\thooksPath = \".githooks\"\n[user]\n\tname = x\n";
-        assert_eq!(references(text), [PathBuf::from("../shared.inc"), PathBuf::from(".githooks")]);
+        let text = "[include]\n\tpath = \"../shared.inc\" # team\n[core]\n\thooksPath = .git\"hooks\";\n\tworktree = ../x\n[user]\n\tname = x\n";
+        let expected = [
+            Reference::Include("../shared.inc".into()),
+            Reference::Hooks(".githooks".into()),
+            Reference::WorkTree("../x".into()),
+        ];
+        assert_eq!(references(text), expected);
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn is_harmless(name: &[u8], text: &str) -> bool {
         }
         b"strategy" => STRATEGIES.contains(&text.trim()),
         b"opts" => git_config::settings(text).is_some_and(|settings| {
-            settings.iter().all(|(name, value)| name != "options.strategy" || STRATEGIES.contains(value))
+            settings.iter().all(|(name, value)| name != "options.strategy" || STRATEGIES.contains(&value.as_str()))
         }),
         b"apply-opt" => text.split_ascii_whitespace().all(|option| {
             let option = option.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(option);

@@ -29,6 +29,7 @@ mod git_state;
 mod identity;
 mod journal;
 pub mod layers;
+mod leads;
 mod listing;
 mod originals;
 mod os_text;

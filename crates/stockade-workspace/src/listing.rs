@@ -51,6 +51,10 @@ pub(crate) struct Listing {
     pub(crate) subdirectories: Vec<u8>,
     /// Its protected entries.
     pub(crate) hits: Vec<Hit>,
+    /// Its symbolic links that are not protected.
+    pub(crate) links: Vec<CString>,
+    /// Whether git takes it for a repository.
+    pub(crate) is_repository: bool,
     /// Entries seen.
     pub(crate) entries: u64,
 }
@@ -112,11 +116,14 @@ impl Listing {
                 listing.hits.push(Hit { name: name.to_owned(), kind, protector, in_git: false });
             } else if state.iter().any(|known| known.eq_ignore_ascii_case(name.to_bytes())) {
                 listing.hits.push(Hit { name: name.to_owned(), kind, protector: Protector::Git, in_git: true });
+            } else if kind == FileType::Symlink {
+                listing.links.push(name.to_owned());
             } else if kind == FileType::Directory {
                 listing.subdirectories.extend_from_slice(name.to_bytes_with_nul());
             }
             Ok::<_, Errno>(())
         })?;
+        listing.is_repository = shape.is_repository();
         if shape.is_git_directory() && shape.has_protected() {
             listing.add_git(dir)?;
         }
@@ -140,6 +147,7 @@ impl Listing {
         let protected = |name: &[u8]| found.iter().any(|hit| hit.name.to_bytes_with_nul() == name);
         let kept = self.subdirectories.split_inclusive(|byte| *byte == 0).filter(|name| !protected(name));
         self.subdirectories = kept.collect::<Vec<_>>().concat();
+        self.links.retain(|link| !found.iter().any(|hit| hit.name == *link));
         self.hits.append(&mut found);
         Ok(())
     }

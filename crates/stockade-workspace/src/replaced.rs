@@ -36,11 +36,11 @@ pub(crate) fn is_harmless(originals: &Originals, place: &Place<'_>, kind: FileTy
     }
     let Some(then) = originals.content(path).filter(|_| kind == FileType::RegularFile) else { return false };
     let Some(now) = content(place) else { return false };
-    let is_config = in_git && matches!(name.to_bytes(), b"config" | b"config.worktree");
+    let is_config = in_git && git::is_configuration(name.to_bytes());
     now == then
         || is_config && {
             let (now, then) = (String::from_utf8_lossy(&now), String::from_utf8_lossy(&then));
-            git_config::adds_nothing(&now, &then, &to_path(own))
+            git_config::adds_nothing(&now, &then, &to_path(own), &|at| git::is_free(dir, own, at))
         }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -133,9 +134,27 @@ impl<'a> Sweeper<'a> {
         self.options.hold == Hold::ReadOnly && self.before.entries.iter().any(|known| known.identity == *identity)
     }
 
-    /// Puts away what a git configuration of before names and that has appeared since.
+    /// Puts away what has appeared where a git configuration or a protected link of before leads, and links on the way there.
     fn references(&mut self, root: BorrowedFd<'_>) {
         for path in &self.before.absent {
+            self.links_above(root, path);
+            self.put_away_path(root, path, REFERENCE_RULE, Reason::Appeared);
+        }
+        for path in &self.before.ways {
+            self.links_above(root, path);
+            self.new_link(root, path);
+        }
+    }
+
+    /// Puts away the link that a way now goes over, and did not before.
+    fn links_above(&mut self, root: BorrowedFd<'_>, path: &Path) {
+        let above: Vec<&Path> = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
+        above.into_iter().rev().for_each(|above| self.new_link(root, above));
+    }
+
+    fn new_link(&mut self, root: BorrowedFd<'_>, path: &Path) {
+        let now = before::look_up(root, path.as_os_str().as_bytes());
+        if now.is_some_and(|now| now.kind() == FileType::Symlink) && self.before.find(path).is_none() {
             self.put_away_path(root, path, REFERENCE_RULE, Reason::Appeared);
         }
     }
@@ -178,6 +197,7 @@ impl<'a> Sweeper<'a> {
                 Ok((Identity::of(&directory::status(dir.as_fd(), &name)?), dir, name))
             });
             let Ok((now, dir, name)) = found else {
+                self.links_above(root, &known.path);
                 self.note(Finding::Removed { path: known.path.clone() });
                 continue;
             };
@@ -189,11 +209,14 @@ impl<'a> Sweeper<'a> {
         }
     }
 
+    /// Whether a file may have been made or changed by the run.
+    fn is_recent(&self, identity: &Identity) -> bool {
+        identity.changed >= self.before.started.saturating_sub(TICK)
+    }
+
     fn clear_bits(&mut self, dir: BorrowedFd<'_>, path: &[u8], name: &CStr) -> Result<(), Errno> {
         let is_new = |identity: &Identity| {
-            identity.mode & 0o6000 != 0
-                && identity.kind() == FileType::RegularFile
-                && identity.changed >= self.before.started.saturating_sub(TICK)
+            identity.mode & 0o6000 != 0 && identity.kind() == FileType::RegularFile && self.is_recent(identity)
         };
         if !is_new(&Identity::of(&directory::status(dir, name)?)) {
             return Ok(());
@@ -238,6 +261,15 @@ impl Visitor for Sweeper<'_> {
         if self.options.privilege_bits {
             let result = self.clear_bits(dir, path, name);
             self.note_failure(&directory::join(path, name.to_bytes()), "take set-user-id bits from", result);
+        }
+    }
+
+    fn git_link(&mut self, dir: BorrowedFd<'_>, path: &[u8], name: &CStr) {
+        let whole = directory::join(path, name.to_bytes());
+        let Ok(identity) = directory::status(dir, name).map(|status| Identity::of(&status)) else { return };
+        if identity.kind() == FileType::Symlink && self.is_recent(&identity) {
+            let (rule, reason) = (before::GIT_RULE, Reason::Appeared);
+            self.put_away(&Catch { dir, path: &whole, identity, rule, reason });
         }
     }
 

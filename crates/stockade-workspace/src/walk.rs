@@ -30,6 +30,9 @@ pub(crate) trait Visitor {
     /// A regular file was seen.
     fn file(&mut self, _dir: BorrowedFd<'_>, _path: &[u8], _name: &CStr) {}
 
+    /// A symbolic link was seen in a repository. Git makes none there, and would write through it.
+    fn git_link(&mut self, _dir: BorrowedFd<'_>, _path: &[u8], _name: &CStr) {}
+
     /// A directory could not be entered. Gives its descriptor where the visitor could open it after all. `parent` is `None`
     /// where not even the directory above could be opened again.
     fn closed(
@@ -46,6 +49,8 @@ struct Frame<'r> {
     /// `AGAIN` while it is closed to save descriptors; another error when it could not be opened again.
     fd: Result<OwnedFd, Errno>,
     cursor: Cursor<'r>,
+    /// Whether it is a repository, or lies in one.
+    in_git: bool,
     /// Names, each with its NUL.
     waiting: Vec<u8>,
     next: usize,
@@ -85,7 +90,7 @@ pub(crate) fn walk_below(
     let error = |source| ScanError::Open { path: to_path(path), source };
     let fd = directory::open_below(root, path).map_err(error)?;
     let mut walk = Walk { root, visitor, frames: Vec::new(), closed: 0, path: path.to_vec(), entries: 0, waiting: 0 };
-    walk.read(fd, cursor)?;
+    walk.read(fd, cursor, false)?;
     while walk.step()? {}
     Ok(())
 }
@@ -97,7 +102,7 @@ pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
 
 impl<'r, V: Visitor> Walk<'_, 'r, V> {
     /// Reads the directory at `self.path` and leaves its subdirectories waiting.
-    fn read(&mut self, fd: OwnedFd, cursor: Cursor<'r>) -> Result<(), ScanError> {
+    fn read(&mut self, fd: OwnedFd, cursor: Cursor<'r>, in_git: bool) -> Result<(), ScanError> {
         let listing =
             Listing::read(fd.as_fd(), &self.path, &cursor, |name| self.visitor.file(fd.as_fd(), &self.path, name));
         let listing = listing.map_err(|source| ScanError::Read { path: to_path(&self.path), source })?;
@@ -109,12 +114,16 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
         if self.waiting > MAX_WAITING {
             return Err(ScanError::TooManyDirectories(MAX_WAITING));
         }
+        let in_git = in_git || listing.is_repository;
+        if in_git {
+            listing.links.iter().for_each(|name| self.visitor.git_link(fd.as_fd(), &self.path, name));
+        }
         if !listing.hits.is_empty() {
             self.visitor.directory(fd.as_fd(), &self.path, listing.hits)?;
         }
         if !listing.subdirectories.is_empty() {
             let path_length = self.path.len();
-            let frame = Frame { fd: Ok(fd), cursor, waiting: listing.subdirectories, next: 0, path_length };
+            let frame = Frame { fd: Ok(fd), cursor, in_git, waiting: listing.subdirectories, next: 0, path_length };
             self.frames.push(frame);
             self.close_oldest();
         }
@@ -151,12 +160,13 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
             Err(error) => self.visitor.closed(None, &name, &self.path, *error)?,
         };
         let cursor = frame.cursor.enter(OsStr::from_bytes(name.to_bytes()));
+        let in_git = frame.in_git;
         // A directory with nothing left waiting is let go before its last child, so that a deep chain costs nothing.
         if last {
             self.pop();
         }
         if let Some(fd) = opened {
-            self.read(fd, cursor)?;
+            self.read(fd, cursor, in_git)?;
         }
         Ok(true)
     }

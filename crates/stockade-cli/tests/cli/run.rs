@@ -65,6 +65,21 @@ fn a_policy_in_the_workspace_works_and_cannot_be_written() {
     assert!(!policy.exists() || std::fs::read_to_string(&policy).expect("file").contains("environment"), "{stderr}");
 }
 
+/// A configuration of the user's, and one above the workspace, may both name hooks that lie in it.
+#[test]
+fn hooks_that_configuration_outside_the_workspace_names_are_put_away() {
+    let user = User::new();
+    user.write("home/.gitconfig", "[core]\n\thooksPath = hk ; ours\n");
+    user.write(".git/config", "[core]\n\thooksPath = workspace/above\n");
+    let plant = "mkdir hk above; echo evil | tee hk/pre-commit > above/pre-push; ls hk above";
+    let (status, stdout, stderr) = run(&user, &[], &["sh", "-c", plant]);
+    assert_eq!((status, stdout.as_str()), (0, "above:\npre-push\n\nhk:\npre-commit\n"), "{stderr}");
+    for name in ["hk", "above"] {
+        assert!(stderr.contains(&format!("  {name} -> ")), "{stderr}");
+        assert!(!user.path("workspace").join(name).exists());
+    }
+}
+
 #[test]
 fn reports_and_events_are_json() {
     let user = User::new();

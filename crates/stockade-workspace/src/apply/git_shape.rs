@@ -35,6 +35,8 @@ pub(super) struct Shapes<'a> {
 struct Known {
     /// Whether it is git's once all is applied.
     is_git: bool,
+    /// Whether all that git looks for is in it then.
+    is_repository: bool,
     /// Whether it only becomes git's, and the host has something in it that git would obey then.
     arms: bool,
 }
@@ -61,6 +63,12 @@ impl<'a> Shapes<'a> {
         is_part(name) && self.known(dir).arms
     }
 
+    /// Whether a directory is a repository, or lies in one: git makes no links there, and would write through them.
+    pub(super) fn is_in_repository(&self, dir: &[u8]) -> bool {
+        std::iter::successors(Some(dir), |dir| (!dir.is_empty()).then(|| directory::split(dir).0))
+            .any(|dir| self.known(dir).is_repository)
+    }
+
     /// Whether it is one of the files that git's ordinary work makes and removes.
     pub(super) fn is_passing(&self, name: &[u8]) -> bool {
         name == b"commondir" || git_state::is_name(name)
@@ -78,10 +86,21 @@ impl<'a> Shapes<'a> {
             Some(Kind::Directory) => name == b"hooks" && self.only_samples(change),
             Some(Kind::File) if git::may_be_harmless(name) => {
                 let text = self.stack.open_new(change).ok().and_then(git::read_open);
-                text.is_some_and(|text| git::is_harmless_text(dir, name, &text))
+                text.is_some_and(|text| git::is_harmless_text(dir, name, &text, &|path| self.is_free(path)))
             }
             _ => false,
         }
+    }
+
+    /// Whether neither the host nor the sandbox has a link on the way to a path, or at it.
+    fn is_free(&self, path: &Path) -> bool {
+        let kind = |path: &Path| {
+            let changed = self.changes.binary_search_by(|change| change.path.as_path().cmp(path));
+            let new = changed.ok().and_then(|at| self.changes[at].new);
+            let host = self.host.look(path.as_os_str().as_bytes()).ok().flatten();
+            [new, host].into_iter().flatten().any(|entry| entry.kind == Kind::Symlink)
+        };
+        !path.ancestors().filter(|path| !path.as_os_str().is_empty()).any(kind)
     }
 
     /// Whether a new directory holds nothing but sample hooks, whose names git never executes.
@@ -135,10 +154,10 @@ impl<'a> Shapes<'a> {
         match read {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             // What cannot be looked at may be git's.
-            Err(_) => return Known { is_git: true, arms: true },
+            Err(_) => return Known { is_git: true, is_repository: true, arms: true },
         }
         let is_git = both.is_git_directory();
-        Known { is_git, arms: is_git && !host.is_git_directory() && armed }
+        Known { is_git, is_repository: both.is_repository(), arms: is_git && !host.is_git_directory() && armed }
     }
 }
 

@@ -119,7 +119,8 @@ impl<'a> Protection<'a> {
         let rule = match rule {
             Some(rule) => self.request.rules.globs().get(rule).map_or("", |glob| glob.as_str()),
             None if self.shapes.obeys(dir, name) => GIT_RULE,
-            None if self.is_referred_to(path) => REFERENCE_RULE,
+            None if is_link && self.shapes.is_in_repository(dir) => GIT_RULE,
+            None if self.is_referred_to(path) || is_link && self.before.leads_over(path) => REFERENCE_RULE,
             None => return None,
         };
         let is_passing = |change: &Change| {
@@ -129,7 +130,7 @@ impl<'a> Protection<'a> {
         Some((!passes).then(|| rule.to_owned()))
     }
 
-    /// Whether a git configuration of the host's names it.
+    /// Whether a git configuration or a protected link of the host's leads to it.
     fn is_referred_to(&self, path: &Path) -> bool {
         self.before.find(path).is_some()
             || self.before.absent.binary_search_by(|absent| absent.as_path().cmp(path)).is_ok()

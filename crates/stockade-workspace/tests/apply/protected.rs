@@ -152,6 +152,57 @@ fn what_the_hosts_configuration_names_is_protected() {
     );
 }
 
+/// Where the host's configuration leads, and what the sandbox makes there.
+#[test]
+fn links_on_the_way_to_what_the_hosts_configuration_names_are_held_back() {
+    let place = Place::new();
+    repository(&place, ".git");
+    place.host(".git/config", "[core]\n\thooksPath = tools/hooks ; ours\n[include]\n\tpath = ../conf/git/inc\n");
+    place.host("scripts/x", "").host("real/x", "");
+    symlink("real", place.workspace.join("conf")).expect("a link");
+    symlink("conf/envrc", place.workspace.join(".envrc")).expect("a link");
+    place.note();
+    place.layer("scripts/hooks/pre-commit", "evil").layer("real/git/inc", "evil").layer("real/envrc", "evil");
+    symlink("scripts", place.layers[0].join("tools")).expect("a link");
+    let applied = place.apply();
+    assert_eq!(held(&applied), ["real/envrc", "real/git/inc", "tools"]);
+    assert_eq!(done(&applied), ["real/git", "scripts/hooks", "scripts/hooks/pre-commit"]);
+}
+
+#[test]
+fn links_in_repositories_are_held_back() {
+    let place = Place::new();
+    repository(&place, ".git");
+    place.note();
+    let layer = &place.layers[0];
+    place.layer("new/.git/HEAD", "ref: refs/heads/main\n").layer("new/.git/objects/a", "").layer("new/.git/refs/a", "");
+    place.layer("objects/a", "").layer("refs/a", "");
+    std::fs::create_dir_all(layer.join(".git/logs")).expect("made");
+    for link in [".git/COMMIT_EDITMSG", ".git/logs/HEAD", "new/.git/refs/b", "fine"] {
+        symlink("../../../.bashrc", layer.join(link)).expect("a link");
+    }
+    let applied = place.apply();
+    assert_eq!(held(&applied), [".git/COMMIT_EDITMSG", ".git/logs/HEAD", "new/.git/refs/b"]);
+    assert!(place.exists("fine"));
+}
+
+#[test]
+fn working_trees_of_new_repositories_lie_in_the_workspace() {
+    let place = Place::new();
+    repository(&place, ".git");
+    place.host("x/y", "").note();
+    for (name, worktree) in [("good", "../../../good"), ("bad", "../../../lnk/x"), ("odd", "../../../../..#/a/b/c")] {
+        let config = format!("[core]\n\tbare = false\n\tworktree = {worktree}\n");
+        place.layer(format!(".git/modules/{name}/config"), &config);
+        place.layer(format!(".git/modules/{name}/HEAD"), "ref: refs/heads/main\n");
+        place.layer(format!(".git/modules/{name}/objects/a"), "").layer(format!(".git/modules/{name}/refs/a"), "");
+    }
+    symlink("/tmp", place.layers[0].join("lnk")).expect("a link");
+    let applied = place.apply();
+    assert_eq!(held(&applied), [".git/modules/bad/config", ".git/modules/odd/config"]);
+    assert_eq!(place.read(".git/modules/good/HEAD"), "ref: refs/heads/main\n");
+}
+
 #[test]
 fn a_link_in_the_place_of_a_directory_that_a_rule_leads_through_is_held_back() {
     let place = Place::new();
