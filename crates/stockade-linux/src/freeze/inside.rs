@@ -18,7 +18,7 @@ use rustix::process::Pid;
 use super::error::{FreezeError, Named};
 use super::maps::{self, Files};
 use super::status::{self, Namespace};
-use super::unseen::{Ground, Unseen};
+use super::unseen::{self, Ground, Unseen};
 use crate::limits::kernel_file;
 use crate::limits::sampler::processes::{descendants, numbered};
 
@@ -123,7 +123,8 @@ impl Inside {
         for process in self.listed(&BTreeSet::new())?.into_iter().filter_map(|inside| self.listed_process(inside)) {
             process.add_shared(device, &mut files)?;
         }
-        Ok(Unseen::of(files, ground.as_ref()))
+        let under_way = unseen::is_under_way(self.outer.as_fd());
+        Ok(Unseen { under_way, ..Unseen::of(files, ground.as_ref()) })
     }
 
     fn listed_process(&self, inside: u32) -> Option<Process> {

@@ -6,6 +6,10 @@
 //!
 //! A path that `/proc` shows proves little: it may be escaped, gone, or of mounts of the process's own. It is believed
 //! where a look at it finds the file that is mapped, by the number that `/proc` shows for both.
+//!
+//! Asynchronous input and output (`io_submit(2)`) moves times when it is asked for, and writes when it gets to it, also to
+//! files and to pages of mappings that were closed meanwhile, and while the process that asked stands still. The kernel tells
+//! only how much of it all programs of the machine have prepared.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -30,10 +34,12 @@ pub struct Unseen {
     pub inodes: Vec<u64>,
     /// Whether there may be more of them.
     pub others: bool,
+    /// Whether writes to any file may be under way that a program has asked for by now.
+    pub under_way: bool,
 }
 
 impl Unseen {
-    /// Sorts out what is mapped. `ground` is `None` where the workspace cannot be looked at.
+    /// Sorts out what is mapped; whether writes are under way is another matter. `ground` is `None` where the workspace cannot be looked at.
     pub(super) fn of(files: Files, ground: Option<&Ground>) -> Self {
         let Some(ground) = ground else { return Self { others: !files.is_empty(), ..Self::default() } };
         let mut unseen = Self::default();
@@ -54,6 +60,11 @@ impl Unseen {
         }
         unseen
     }
+}
+
+/// Whether any program of the machine has made room for asynchronous input and output, by its `/proc`.
+pub(super) fn is_under_way(proc: BorrowedFd<'_>) -> bool {
+    kernel_file::read(proc, "sys/fs/aio-nr", &mut [0; 32]).map(<[u8]>::trim_ascii) != Ok(b"0")
 }
 
 /// The workspace as processes see it.

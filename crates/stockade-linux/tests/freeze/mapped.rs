@@ -89,6 +89,19 @@ libc.syscall(60 if __import__('platform').machine() == 'x86_64' else 93, 0)
 }
 
 #[test]
+fn asynchronous_writes_may_be_under_way() {
+    // The memory by which a program learns that they are done need not stay.
+    let last = "
+context = ctypes.c_ulong(0)
+assert libc.syscall(206 if __import__('platform').machine() == 'x86_64' else 0, 8, ctypes.byref(context)) == 0
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+assert libc.munmap(context.value, mmap.PAGESIZE) == 0
+";
+    let Some((_sandbox, unseen)) = unseen(&MAPS.replace("LAST", last)) else { return };
+    assert!(unseen.under_way, "{unseen:?}");
+}
+
+#[test]
 fn of_another_workspace_they_are_numbers() {
     let Some((sandbox, _)) = unseen(&MAPS.replace("LAST", "")) else { return };
     let elsewhere = sandbox.freezer().unseen(std::path::Path::new("/dev")).unwrap();

@@ -140,7 +140,7 @@ fn what_may_have_changed_unseen_is_copied() {
     let inodes = vec![inode(&upper.join("d/numbered")), 1];
     let paths = ["d/mapped", "d/none", "none/at/all"].map(PathBuf::from).to_vec();
     tick();
-    checkpoint_unseen(&mut sandbox, &Unseen { paths, inodes, others: false });
+    checkpoint_unseen(&mut sandbox, &Unseen { paths, inodes, ..Unseen::default() });
     checkpoint_frozen(&mut sandbox, &[]);
     let [first, second] = ["c1", "c2"].map(|name| sandbox.layers_of(name).expect("layers").remove(0));
     let shared = |name: &str| inode(&first.join(name)) == inode(&second.join(name));
@@ -152,8 +152,9 @@ fn what_may_have_changed_unseen_is_copied() {
 #[test]
 fn where_it_is_not_known_what_may_change_unseen_everything_is_copied() {
     let others = Unseen { others: true, ..Unseen::default() };
+    let under_way = Unseen { under_way: true, ..Unseen::default() };
     let unknown = ["../a", "d/../a", "nul\0", "."].map(|path| Unseen { paths: vec![path.into()], ..Unseen::default() });
-    for unseen in [others].into_iter().chain(unknown) {
+    for unseen in [others, under_way].into_iter().chain(unknown) {
         let place = Place::new();
         let mut sandbox = place.new_sandbox();
         write(&sandbox.upper(), "a", "1");

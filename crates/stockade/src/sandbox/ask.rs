@@ -97,19 +97,20 @@ pub(super) struct Unseen {
     paths: Vec<PathBuf>,
     inodes: Vec<u64>,
     others: bool,
+    under_way: bool,
 }
 
 impl From<stockade_linux::freeze::Unseen> for Unseen {
     fn from(unseen: stockade_linux::freeze::Unseen) -> Self {
-        let stockade_linux::freeze::Unseen { paths, inodes, others } = unseen;
-        Self { paths, inodes, others }
+        let stockade_linux::freeze::Unseen { paths, inodes, others, under_way } = unseen;
+        Self { paths, inodes, others, under_way }
     }
 }
 
 impl From<Unseen> for stockade_workspace::sandboxes::Unseen {
     fn from(unseen: Unseen) -> Self {
-        let Unseen { paths, inodes, others } = unseen;
-        Self { paths, inodes, others }
+        let Unseen { paths, inodes, others, under_way } = unseen;
+        Self { paths, inodes, others, under_way }
     }
 }
 

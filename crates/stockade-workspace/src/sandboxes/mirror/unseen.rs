@@ -1,9 +1,10 @@
 //! Of which files every change from now on moves a time.
 //!
-//! Two things make a file look unchanged when it is not: a change within one step of the clock that stamps files, right
-//! after the copy; and a write to a page of a shared mapping that was dirty already, which moves no time at all
-//! (`file_update_time` is called when a page becomes writable). Of a file that was just changed, or that a program has
-//! mapped, the copy is not remembered as one that could be used again.
+//! Three things make a file look unchanged when it is not: a change within one step of the clock that stamps files, right
+//! after the copy; a write to a page of a shared mapping that was dirty already, which moves no time at all
+//! (`file_update_time` is called when a page becomes writable); and a write that was asked for before the copy, when it
+//! moved the times, and is carried out after it. Of a file that was just changed, or that a program has mapped, and of all
+//! files while such writes may be under way, the copy is not remembered as one that could be used again.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,8 +20,8 @@ use crate::sandboxes::window;
 /// A second, in nanoseconds.
 const SECOND: i64 = 1_000_000_000;
 
-/// Files that frozen programs may change later without any time telling: those of which they have shared mappings, whatever
-/// they may do with these at the moment.
+/// Files that may be changed later without any time telling: those of which frozen programs have shared mappings, whatever
+/// they may do with these at the moment, and those that are being written already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unseen {
     /// Paths of some, relative to the workspace.
@@ -29,6 +30,8 @@ pub struct Unseen {
     pub inodes: Vec<u64>,
     /// Whether there may be more of them.
     pub others: bool,
+    /// Whether asynchronous writes (`io_submit(2)`) to whatever file may be under way.
+    pub under_way: bool,
 }
 
 /// Which files can be watched by their times.
@@ -42,10 +45,10 @@ pub(super) struct Watchable {
 
 impl Watchable {
     pub(super) fn of(unseen: &Unseen, upper: BorrowedFd<'_>) -> Self {
-        let Unseen { paths, inodes, others } = unseen;
+        let Unseen { paths, inodes, others, under_way } = unseen;
         let mut found: HashSet<u64> = inodes.iter().copied().collect();
-        let is_complete =
-            !others && paths.iter().all(|path| inode(upper, path).map(|inode| found.extend(inode)).is_ok());
+        let mut find = |path: &PathBuf| inode(upper, path).map(|inode| found.extend(inode)).is_ok();
+        let is_complete = !others && !under_way && paths.iter().all(&mut find);
         Self { now: window::now(), unseen: is_complete.then_some(found) }
     }
 
