@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::text::{escaped, escaped_lines};
+use super::text::{escaped, escaped_json, escaped_lines};
 use crate::failure::Failure;
 
 /// A failure in a few lines.
@@ -47,7 +47,7 @@ pub(crate) fn failure_json(failure: &Failure) -> String {
             "mistakes": mistakes,
         },
     });
-    format!("{object}\n")
+    escaped_json(&format!("{object}\n"))
 }
 
 /// The chain of reasons, outermost first. One that only repeats what its parent already says is left out.
