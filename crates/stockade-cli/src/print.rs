@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::render::escaped_json;
 
 /// Writes a result to standard output. A reader that went away has what it wanted, so that is no failure.
 ///
@@ -49,5 +50,6 @@ pub(crate) fn passed_on(bytes: &[u8]) {
 /// When it holds something that JSON cannot.
 pub(crate) fn json(what: &str, value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n").map_err(|error| Failure::Write { what: what.to_owned(), source: error.into() })
+    text.map(|text| escaped_json(&text) + "\n")
+        .map_err(|error| Failure::Write { what: what.to_owned(), source: error.into() })
 }

@@ -24,4 +24,4 @@ pub(crate) use executed::{executed, executed_json};
 pub(crate) use failure::{failure, failure_json, one_line};
 pub(crate) use list::{pruned, pruned_json, sandboxes, sandboxes_json};
 pub(crate) use summary::{Verbosity, recovered, summary, summary_json};
-pub(crate) use text::{escaped, escaped_lines};
+pub(crate) use text::{escaped, escaped_json, escaped_lines};

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod characters;
 pub mod compile;
 pub mod facts;
 pub mod glob;

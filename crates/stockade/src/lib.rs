@@ -100,6 +100,7 @@ pub use stockade_linux::fault;
 pub use stockade_linux::relay::HostStdio;
 pub use stockade_linux::{LaunchError, RunError};
 pub use stockade_spec::{
-    CompileError, HostFacts, Plan, Policy, Report, Request, Tier, facts, plan, policy, report, request, units,
+    CompileError, HostFacts, Plan, Policy, Report, Request, Tier, characters, facts, plan, policy, report, request,
+    units,
 };
 pub use threaded::run_by;

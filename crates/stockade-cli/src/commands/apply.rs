@@ -37,7 +37,7 @@ pub(super) fn execute(arguments: &ApplyArguments) -> Result<u8, Failure> {
         let document = render::application_json(sandbox.name(), &application, &workspace);
         print::result("the result", &print::json("the result", &document)?)?;
     } else {
-        print::message(&render::not_applied(&application, &workspace));
+        render::not_applied(&application, &workspace, print::message);
     }
     sandbox.reviewed()?;
     Ok(if is_whole { 0 } else { exit_codes::NOT_ALL_APPLIED })

@@ -6,6 +6,7 @@ use stockade::sandbox::record::Reader;
 
 use crate::arguments::EventsArguments;
 use crate::failure::Failure;
+use crate::render::escaped_json;
 use crate::{print, sandboxes};
 
 /// How long to wait before looking whether the sandbox is still there.
@@ -42,8 +43,9 @@ fn some_lines(reader: &mut Reader) -> Result<Option<Vec<u8>>, Failure> {
         && let Some(entry) = reader.next()
     {
         let entry = entry.map_err(stockade::Error::from)?;
-        let written = serde_json::to_writer(&mut lines, &entry);
-        written.map_err(|error| Failure::Write { what: WHAT.to_owned(), source: error.into() })?;
+        let written = serde_json::to_string(&entry);
+        let line = written.map_err(|error| Failure::Write { what: WHAT.to_owned(), source: error.into() })?;
+        lines.extend(escaped_json(&line).into_bytes());
         lines.push(b'\n');
     }
     Ok((!lines.is_empty()).then_some(lines))

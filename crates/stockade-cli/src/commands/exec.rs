@@ -72,7 +72,11 @@ pub(super) fn close(
 ) {
     let document = render::executed_json(executed, sandbox, &exec.command);
     let program = exec.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    print::message(&if json { format!("{document}\n") } else { render::executed(executed, &program, verbosity) });
+    print::message(&if json {
+        render::escaped_json(&format!("{document}\n"))
+    } else {
+        render::executed(executed, &program, verbosity)
+    });
     let written = report.map(|file| file.write(&print::json("the report", &document)?)).transpose();
     if let Err(failure) = written {
         print::message(&render::failure(&failure));

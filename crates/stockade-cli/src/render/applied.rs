@@ -13,6 +13,10 @@ use super::text::escaped_whole;
 /// Files that are listed because something of them was left out.
 const FEW: usize = 8;
 
+/// Files that are listed because they were not applied, for each reason. Each takes up to five lines with its path, and the paths
+/// of a deep tree are as long as it is deep.
+const MOST: usize = 100;
+
 /// Columns of the line of progress, which blanks remove again: codes for that would be taken out where there is no colour.
 const PROGRESS: usize = 72;
 
@@ -33,63 +37,60 @@ pub(crate) const fn is_whole(applied: &Applied) -> bool {
     applied.conflicts.is_empty() && applied.held_back.is_empty() && applied.failed.is_empty()
 }
 
-/// What was not applied, and why; empty when all was, as it should be.
-pub(crate) fn not_applied(application: &Application, workspace: &Path) -> String {
+/// Tells what was not applied, and why; nothing when all was, as it should be. It is told part by part: paths may be long.
+pub(crate) fn not_applied(application: &Application, workspace: &Path, mut tell: impl FnMut(&str)) {
     let Application { applied, layers, .. } = application;
-    let mut lines = String::new();
+    let tell = &mut tell;
     if !is_whole(applied) {
         let done = counted(applied.done.len() as u64, "change was", "changes were");
-        push(&mut lines, &format!("stockade: {done} applied, and these were not"));
+        tell(&format!("stockade: {done} applied, and these were not\n"));
     }
-    if !applied.conflicts.is_empty() {
-        push(&mut lines, "stockade: refused, since the workspace may hold what the sandbox has not seen:");
-    }
-    for conflict in &applied.conflicts {
-        push(&mut lines, &format!("  {}: {}", shown(&conflict.path), escaped_whole(&conflict.reason.to_string())));
-        let Versions { workspace, sandbox, before } = Versions::of(conflict, layers, workspace);
-        for (name, path) in [("workspace", workspace), ("sandbox", sandbox), ("before", before)] {
-            push(&mut lines, &format!("    {name:<9}  {}", path.as_deref().map_or_else(|| "-".to_owned(), shown)));
-        }
-        if let Some(kept) = &conflict.kept {
-            push(&mut lines, &format!("    {:<9}  {}", "kept", shown(kept)));
-        }
-    }
-    if !applied.held_back.is_empty() {
-        push(&mut lines, "stockade: held back, since your own tools execute or obey it later:");
-    }
-    for held in &applied.held_back {
-        push(&mut lines, &format!("  {} (protected by {})", shown(&held.path), escaped_whole(&held.rule)));
-    }
-    if !applied.failed.is_empty() {
-        push(&mut lines, "stockade: could not be applied:");
-    }
-    for failed in &applied.failed {
-        push(&mut lines, &format!("  {}: {}", shown(&failed.path), escaped_whole(&failed.why.to_string())));
-    }
-    without(&mut lines, &applied.cleared, "set-user-id and set-group-id bits; --protected PATH keeps them");
-    without(&mut lines, &applied.bare, "extended attributes that the workspace's file system does not take");
+    let refused = "refused, since the workspace may hold what the sandbox has not seen";
+    list(tell, refused, MOST, &applied.conflicts, |conflict| told(conflict, layers, workspace));
+    list(tell, "held back, since your own tools execute or obey it later", MOST, &applied.held_back, |held| {
+        format!("  {} (protected by {})\n", shown(&held.path), escaped_whole(&held.rule))
+    });
+    list(tell, "could not be applied", MOST, &applied.failed, |failed| {
+        format!("  {}: {}\n", shown(&failed.path), escaped_whole(&failed.why.to_string()))
+    });
+    let path = |path: &PathBuf| format!("  {}\n", shown(path));
+    let bits = "applied without set-user-id and set-group-id bits; --protected PATH keeps them";
+    list(tell, bits, FEW, &applied.cleared, path);
+    let bare = "applied without extended attributes that the workspace's file system does not take";
+    list(tell, bare, FEW, &applied.bare, path);
     let hints = [
         (applied.conflicts.is_empty(), "--take PATH takes the sandbox's version"),
         (applied.held_back.is_empty(), "--protected PATH applies what is held back, once you have looked at it"),
     ];
     let hints: Vec<&str> = hints.into_iter().filter(|(none, _)| !none).map(|(_, hint)| hint).collect();
     if !hints.is_empty() {
-        push(&mut lines, &format!("\nhint: {}", hints.join("; ")));
+        tell(&format!("\nhint: {}\n", hints.join("; ")));
     }
-    lines
 }
 
-fn without(lines: &mut String, paths: &[PathBuf], what: &str) {
-    if paths.is_empty() {
+/// Tells of the first ones of a list, and how many more there are.
+fn list<T>(tell: &mut impl FnMut(&str), heading: &str, most: usize, all: &[T], text: impl Fn(&T) -> String) {
+    if all.is_empty() {
         return;
     }
-    push(lines, &format!("stockade: applied without {what}:"));
-    for path in paths.iter().take(FEW) {
-        push(lines, &format!("  {}", shown(path)));
+    tell(&format!("stockade: {heading}:\n"));
+    all.iter().take(most).for_each(|one| tell(&text(one)));
+    if let Some(more) = all.len().checked_sub(most).filter(|more| *more > 0) {
+        tell(&format!("  and {more} more; --json lists them\n"));
     }
-    if let Some(more) = paths.len().checked_sub(FEW).filter(|more| *more > 0) {
-        push(lines, &format!("  and {more} more; --json lists them"));
+}
+
+/// A conflict, with where the versions are.
+fn told(conflict: &Conflict, layers: &[PathBuf], workspace: &Path) -> String {
+    let mut lines = format!("  {}: {}\n", shown(&conflict.path), escaped_whole(&conflict.reason.to_string()));
+    let Versions { workspace, sandbox, before } = Versions::of(conflict, layers, workspace);
+    for (name, path) in [("workspace", workspace), ("sandbox", sandbox), ("before", before)] {
+        push(&mut lines, &format!("    {name:<9}  {}", path.as_deref().map_or_else(|| "-".to_owned(), shown)));
     }
+    if let Some(kept) = &conflict.kept {
+        push(&mut lines, &format!("    {:<9}  {}", "kept", shown(kept)));
+    }
+    lines
 }
 
 fn shown(path: impl AsRef<Path>) -> String {
@@ -146,6 +147,9 @@ pub(crate) fn application_json(sandbox: &str, application: &Application, workspa
 
 #[cfg(test)]
 mod tests {
+    use stockade::sandbox::applying::{Failed, HeldBack, Reason, Why};
+    use stockade::sandbox::layers::Status;
+
     use super::*;
 
     #[test]
@@ -154,5 +158,45 @@ mod tests {
         let short = progress(&Progress::default());
         assert!(long.starts_with("\rstockade: 9999999 of 10000000 files, 1.0 TB of 2.1 TB "), "{long}");
         assert_eq!([long.len(), short.len(), no_progress().len()], [PROGRESS + 1, PROGRESS + 1, PROGRESS + 2]);
+    }
+
+    #[test]
+    fn what_is_listed_is_bounded_for_each_reason() {
+        let path = |number: usize| PathBuf::from(format!("d/f{number:04}"));
+        let (status, why) = (Status::Added, Why::Socket);
+        let failed = |number| Failed { path: path(number), status, why: why.clone() };
+        let held = |number| HeldBack { path: path(number), status, rule: "**/f*".to_owned() };
+        let conflict = |number| Conflict {
+            path: path(number),
+            status,
+            reason: Reason::Appeared,
+            base: None,
+            host: None,
+            sandbox: None,
+            layer: None,
+            kept: None,
+        };
+        let told = |count: usize| {
+            let applied = Applied {
+                conflicts: (0..count).map(conflict).collect(),
+                held_back: (0..count).map(held).collect(),
+                failed: (0..count).map(failed).collect(),
+                cleared: (0..count).map(path).collect(),
+                ..Applied::default()
+            };
+            let application = Application { applied, checkpoint: "c1".to_owned(), layers: Vec::new() };
+            let (mut text, mut longest) = (String::new(), 0);
+            not_applied(&application, Path::new("/w"), |part| {
+                longest = longest.max(part.lines().count());
+                text.push_str(part);
+            });
+            assert!(longest <= 5);
+            text
+        };
+        let (at_most, more) = (told(MOST), told(5_000));
+        assert_eq!((at_most.matches("f0099").count(), at_most.matches(" more; ").count()), (3, 1), "{at_most}");
+        assert_eq!(more.matches("  and 4900 more; --json lists them\n").count(), 3, "{more}");
+        assert_eq!((more.lines().count(), more.contains("f0100")), (at_most.lines().count() + 3, false));
+        assert_eq!(told(0), "");
     }
 }

@@ -53,7 +53,8 @@ fn verdict(verdict: &Verdict) -> String {
                 );
             }
             for loss in &verified.losses {
-                push(&mut lines, &format!("  line {} tells of a loss: {}", loss.line, json!(loss.what)));
+                let what = json!(loss.what).to_string();
+                push(&mut lines, &format!("  line {} tells of a loss: {}", loss.line, escaped_whole(&what)));
             }
         }
         Verdict::Broken(broken) => {

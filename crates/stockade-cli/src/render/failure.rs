@@ -5,21 +5,22 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::text::{escaped, escaped_lines};
+use super::text::{escaped, escaped_json, escaped_lines, escaped_whole};
 use crate::failure::Failure;
 
 /// A failure in a few lines.
 pub(crate) fn failure(failure: &Failure) -> String {
     let mut text = match failure {
-        // Every mistake starts with its own heading.
+        // Every mistake starts with its own heading, and has several lines, of which it lets nobody add one.
         Failure::Policy(_) => format!("{}\n", escaped_lines(&failure.to_string())),
-        _ => format!("stockade: {}\n", escaped_lines(&failure.to_string())),
+        // Nothing else has, so that a line break is one of a foreign name, which could look like a message.
+        _ => format!("stockade: {}\n", escaped_whole(&failure.to_string())),
     };
     for cause in causes(failure) {
-        let _infallible = writeln!(text, "  because: {}", escaped_lines(&cause));
+        let _infallible = writeln!(text, "  because: {}", escaped_whole(&cause));
     }
     if let Some(hint) = failure.hint() {
-        let _infallible = write!(text, "\nhint: {hint}\n");
+        let _infallible = write!(text, "\nhint: {}\n", escaped_whole(hint));
     }
     text
 }
@@ -47,7 +48,7 @@ pub(crate) fn failure_json(failure: &Failure) -> String {
             "mistakes": mistakes,
         },
     });
-    format!("{object}\n")
+    escaped_json(&format!("{object}\n"))
 }
 
 /// The chain of reasons, outermost first. One that only repeats what its parent already says is left out.
@@ -70,6 +71,9 @@ fn causes(failure: &Failure) -> Vec<String> {
 mod tests {
     use std::io;
 
+    use stockade::sandbox::applying::ApplyError;
+    use stockade::sandbox::layers::LayerError;
+
     use super::*;
     use crate::failure::FileProblem;
 
@@ -88,6 +92,33 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&failure_json(&full)).expect("json");
         assert_eq!(json["error"]["message"], "cannot write the report");
         assert_eq!(json["status"], 125);
+    }
+
+    #[test]
+    fn a_name_adds_no_line() {
+        let fake = "a\nstockade: everything was applied\u{85}";
+        let path = || std::path::PathBuf::from(fake);
+        let source = rustix::io::Errno::NOENT;
+        let layer = || LayerError::Path { operation: "open", path: path(), source };
+        for (told, lines) in [
+            (Failure::Library(layer().into()), 1),
+            (Failure::Library(stockade::Error::Apply(ApplyError::NothingAt(path()))), 3),
+            (Failure::Library(stockade::Error::Refused(fake.to_owned())), 1),
+            (Failure::Document { path: path(), source: io::Error::other(layer()) }, 2),
+            (
+                Failure::Library(stockade::Error::Supervised {
+                    message: fake.to_owned(),
+                    causes: Vec::new(),
+                    hint: Some(fake.to_owned()),
+                }),
+                3,
+            ),
+        ] {
+            let text = failure(&told);
+            assert_eq!((text.lines().count(), text.contains('\u{85}')), (lines, false), "{text}");
+            assert!(text.contains("a\\nstockade: everything was applied\\u{85}"), "{text}");
+            assert_eq!(one_line(&told).lines().count(), 1);
+        }
     }
 
     #[test]

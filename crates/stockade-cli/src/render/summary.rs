@@ -7,7 +7,7 @@ use stockade::Report;
 use stockade::report::{Level, Quarantined};
 
 use super::closing::{self, FEW, Refused, push, rest};
-use super::text::escaped;
+use super::text::{escaped, escaped_json};
 use super::traffic;
 
 /// How much is printed.
@@ -76,7 +76,7 @@ pub(crate) fn summary_json(report: &Report) -> String {
         "quarantined": report.quarantined,
         "stream_failures": report.stream_failures,
     });
-    format!("{object}\n")
+    escaped_json(&format!("{object}\n"))
 }
 
 /// What was made up for after an interrupted run.

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use stockade::characters::misleads;
+
 /// Characters of one foreign text in a line that are printed at most.
 const MAX_CHARACTERS: usize = 200;
 
@@ -39,7 +41,7 @@ impl fmt::Display for Escaped<'_> {
             if count == self.most {
                 return f.write_char('…');
             }
-            if is_active(character) && self.kept != Some(character) {
+            if misleads(character) && self.kept != Some(character) {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 f.write_char(character)?;
@@ -49,11 +51,20 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a terminal does something else with a character than to show it in its place: control characters, line and
-/// paragraph separators, and the controls of the Unicode bidirectional algorithm (annex 9).
-fn is_active(character: char) -> bool {
-    let invisible = matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    character.is_control() || invisible || matches!(character, '\u{2028}'..='\u{202e}')
+/// JSON of the same value, with everything in its texts written out that would be in a line: outside of them, JSON has nothing of
+/// the kind but line breaks.
+pub(crate) fn escaped_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || !misleads(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _infallible = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -77,5 +88,20 @@ mod tests {
     #[test]
     fn messages_keep_their_lines() {
         assert_eq!(escaped_lines("a\r\n\u{1b}b").to_string(), "a\\r\n\\u{1b}b");
+    }
+
+    #[test]
+    fn json_is_of_the_same_value_and_steers_nothing() {
+        let value =
+            serde_json::json!({ "a\u{9b}\u{7f}": ["\u{202e}\u{e0041}\u{ad}\n\u{1b}", "p\u{e4}th \u{1f600}", 1] });
+        for json in [value.to_string(), format!("{value:#}")] {
+            let escaped = escaped_json(&json);
+            assert!(!escaped.chars().any(|character| character != '\n' && misleads(character)), "{escaped}");
+            assert!(
+                escaped.contains("\\u202e\\udb40\\udc41\\u00ad") && escaped.contains("p\u{e4}th \u{1f600}"),
+                "{escaped}"
+            );
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).expect("JSON"), value);
+        }
     }
 }

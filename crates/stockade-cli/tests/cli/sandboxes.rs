@@ -4,6 +4,7 @@ mod audit;
 mod bad_input;
 mod changes;
 mod history;
+mod hostile;
 mod lives;
 mod review;
 mod terminal;

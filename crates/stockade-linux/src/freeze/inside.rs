@@ -7,16 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{CWD, OFlags};
+use rustix::fs::{CWD, Dev, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::error::{FreezeError, Named};
+use super::maps::{self, Files};
 use super::status::{self, Namespace};
-use super::{Maps, maps};
+use super::unseen::{self, Ground, Unseen};
 use crate::limits::kernel_file;
 use crate::limits::sampler::processes::{descendants, numbered};
 
@@ -113,17 +115,16 @@ impl Inside {
         Found { found: None, obstacle }
     }
 
-    /// The files of which processes but the caller's own have shared mappings that they can write to (`proc_pid_maps(5)`), by
-    /// inner numbers. Processes that end meanwhile are left out.
-    pub(super) fn maps(&self) -> Result<Vec<Maps>, FreezeError> {
-        let mut all = Vec::new();
-        for inside in self.listed(&BTreeSet::new())? {
-            let Some(process) = self.listed_process(inside) else { continue };
-            let file = kernel_file::open(&process.directory, "maps", OFlags::RDONLY);
-            let shared = |file| maps::shared_and_writable(File::from(file));
-            all.push((inside, file.map_err(io::Error::from).and_then(shared)));
+    /// The files of a workspace that processes but the caller's own may change unseen.
+    pub(super) fn unseen(&self, workspace: &Path) -> Result<Unseen, FreezeError> {
+        let init = self.listed_process(1);
+        let ground = init.and_then(|init| Ground::open(init.directory.as_fd(), workspace, self.outer.as_fd()).ok());
+        let (device, mut files) = (ground.as_ref().map_or(0, Ground::device), Files::new());
+        for process in self.listed(&BTreeSet::new())?.into_iter().filter_map(|inside| self.listed_process(inside)) {
+            process.add_shared(device, &mut files)?;
         }
-        Ok(all)
+        let under_way = unseen::is_under_way(self.outer.as_fd());
+        Ok(Unseen { under_way, ..Unseen::of(files, ground.as_ref()) })
     }
 
     fn listed_process(&self, inside: u32) -> Option<Process> {
@@ -188,6 +189,29 @@ impl Process {
             Ok(threads) => Ok(numbers(&threads)),
             Err(Errno::NOENT | Errno::SRCH) => Ok(Vec::new()),
             Err(error) => Err(FreezeError::call("list the threads of a process of the sandbox", error)),
+        }
+    }
+
+    /// Adds the files of its shared mappings. A thread that has ended has none, and may be the first of several.
+    fn add_shared(&self, device: Dev, files: &mut Files) -> Result<(), FreezeError> {
+        let failed = |error| FreezeError::call("read what a process of the sandbox has mapped", error);
+        if self.add_shared_of("maps", device, files).map_err(failed)? {
+            return Ok(());
+        }
+        for thread in self.threads()? {
+            if self.add_shared_of(&format!("task/{thread}/maps"), device, files).map_err(failed)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same by one of its files; `false` where that tells of nothing.
+    fn add_shared_of(&self, name: &str, device: Dev, files: &mut Files) -> io::Result<bool> {
+        let opened = kernel_file::open(&self.directory, name, OFlags::RDONLY).map_err(io::Error::from);
+        match opened.and_then(|file| maps::add(BufReader::new(File::from(file)), device, files)) {
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::SRCH)) => Ok(false),
+            other => other,
         }
     }
 

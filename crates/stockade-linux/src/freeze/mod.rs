@@ -22,9 +22,10 @@ mod patience;
 mod session;
 mod status;
 mod tracer;
+mod unseen;
 
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::Pid;
@@ -33,6 +34,7 @@ pub use self::error::{FreezeError, Named};
 use self::group::{Form, Group};
 use self::inside::Inside;
 use self::session::Session;
+pub use self::unseen::Unseen;
 
 /// How often it is tried anew when a process was mistaken for another one.
 const TRIES: u32 = 3;
@@ -47,9 +49,6 @@ pub enum Mechanism {
     /// Tracing each thread.
     Tracing,
 }
-
-/// The inner number of a process, and its files.
-pub type Maps = (u32, std::io::Result<Vec<PathBuf>>);
 
 /// Stops the processes of a sandbox.
 #[derive(Debug)]
@@ -85,14 +84,13 @@ impl Freezer {
         Ok(self)
     }
 
-    /// The files of which processes have shared mappings that they can write to (`proc_pid_maps(5)`), by inner numbers of the
-    /// processes. Names are escaped by the kernel in the way of its `seq_path`; those that hold a line end are not given. A file
-    /// that a process has mapped several times is given once, so that what is held grows with files, not with mappings.
+    /// The files of a workspace whose content may change without their times telling, while everything stands still. `workspace`
+    /// is its path inside.
     ///
     /// # Errors
-    /// When the processes cannot be listed. That one cannot be read is in the result.
-    pub fn maps(&self) -> Result<Vec<Maps>, FreezeError> {
-        self.inside.maps()
+    /// When the processes cannot be listed, or what one has mapped cannot be read.
+    pub fn unseen(&self, workspace: &Path) -> Result<Unseen, FreezeError> {
+        self.inside.unseen(workspace)
     }
 
     /// By what it stops them.

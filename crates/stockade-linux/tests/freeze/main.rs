@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this program is a test")]
 
 mod churn;
+mod mapped;
 mod refused;
 mod roles;
 mod sandbox;

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Write};
 
-/// Shows a text in which nothing can act on a terminal or mislead a reader: control characters, characters that change
-/// the direction of text, and bytes that are not Unicode are escaped, and so is the backslash that escapes them.
+use crate::characters::misleads;
+
+/// Shows a text in which nothing can act on a terminal or mislead a reader: characters that [mislead](misleads), and bytes
+/// that are not Unicode, are escaped, and so is the backslash that escapes them.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(&'a OsStr);
 
@@ -21,7 +23,7 @@ impl fmt::Display for Shown<'_> {
             for character in chunk.valid().chars() {
                 match character {
                     '\\' | '\n' | '\r' | '\t' => write!(f, "{}", character.escape_default())?,
-                    _ if character.is_control() || misleads(character) => write!(f, "{}", character.escape_unicode())?,
+                    _ if misleads(character) => write!(f, "{}", character.escape_unicode())?,
                     _ => f.write_char(character)?,
                 }
             }
@@ -31,14 +33,6 @@ impl fmt::Display for Shown<'_> {
         }
         Ok(())
     }
-}
-
-/// Line and paragraph separators, marks and overrides of direction (Unicode Standard Annex 9), and zero-width characters.
-const fn misleads(character: char) -> bool {
-    matches!(
-        character,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-    )
 }
 
 #[cfg(test)]

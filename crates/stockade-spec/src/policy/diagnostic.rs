@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::characters::misleads;
+
 /// One policy text with the name under which messages speak of it, usually its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source<'t> {
@@ -137,12 +139,11 @@ fn bounded(text: &str, most: usize) -> String {
     shown
 }
 
-/// Replaces what a terminal would obey: control characters, and those that reorder or hide text.
+/// Replaces what a terminal would obey, or a reader could not see.
 fn printable(character: char) -> char {
     match character {
         '\t' => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
-        _ if character.is_control() => '\u{fffd}',
+        _ if misleads(character) => '\u{fffd}',
         _ => character,
     }
 }

@@ -1,4 +1,4 @@
-//! Brings owner, mode, extended attributes, access control lists and times of one file to another.
+//! Brings owner, mode, extended attributes and times of one file to another.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
@@ -6,11 +6,9 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Gid, Mode, Statx, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
 
+use super::lists;
 use crate::directory;
 use crate::layers::xattrs;
-
-/// Access control lists, which are kept as extended attributes (`acl(5)`).
-const LISTS: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default"];
 
 /// Whether all attributes were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,34 +18,28 @@ pub(super) enum Taken {
     Some,
 }
 
-/// Brings everything of one open file or directory to another, but with this mode and this time of last change. The time is
-/// last, so that nothing here changes it.
+/// Brings everything of one open file or directory to one that was made for it, but with this mode and this time of last change,
+/// and without its access control lists. The time is last, so that nothing here changes it.
 pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mode: u32, modified: i64) -> Result<Taken> {
     let (source, target) = (directory::own_status(from)?, directory::own_status(to)?);
     own(&source, &target, |user, group| rustix::fs::fchown(to, user, group));
+    lists::clear(to)?;
     let taken = extended(from, to, mode)?;
     rustix::fs::futimens(to, &times(modified))?;
     Ok(taken)
 }
 
-/// Gives an open file or directory a mode and a time, where nothing else is known.
+/// Gives what was made, which is open, a mode and a time, where nothing else is known.
 pub(super) fn plain(to: BorrowedFd<'_>, mode: u32, modified: i64) -> Result<Taken> {
+    lists::clear(to)?;
     rustix::fs::fchmod(to, Mode::from_raw_mode(mode))?;
     rustix::fs::futimens(to, &times(modified))?;
     Ok(Taken::Some)
 }
 
-/// Makes mode, extended attributes and access control lists of one open file or directory those of another. The mode is last:
-/// of a file with a list it is part of the list, and says what the list says.
+/// Makes mode and extended attributes of one open file or directory those of another.
 pub(super) fn extended(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mode: u32) -> Result<Taken> {
-    let mut taken = set_user(from, to)?;
-    for name in LISTS {
-        let result = match xattrs::value(from, name)? {
-            Some(value) => rustix::fs::fsetxattr(to, name, &value, XattrFlags::empty()),
-            None => remove(to, name),
-        };
-        taken = taken.and(result)?;
-    }
+    let taken = set_user(from, to)?;
     rustix::fs::fchmod(to, Mode::from_raw_mode(mode))?;
     Ok(taken)
 }
@@ -75,18 +67,13 @@ pub(super) fn remove(from: BorrowedFd<'_>, name: &CStr) -> Result<()> {
 
 impl Taken {
     /// Goes on after one more attribute was to be set. There may be no room for it in this file, though there is on the disk.
-    fn and(self, result: Result<()>) -> Result<Self> {
+    pub(super) fn and(self, result: Result<()>) -> Result<Self> {
         match result {
             Ok(()) => Ok(self),
             Err(Errno::OPNOTSUPP | Errno::NOSPC | Errno::TOOBIG | Errno::RANGE) => Ok(Self::Some),
             Err(error) => Err(error),
         }
     }
-}
-
-/// Removes the list that new files in a directory would inherit.
-pub(super) fn disinherit(dir: BorrowedFd<'_>) -> Result<()> {
-    remove(dir, LISTS[1])
 }
 
 /// Brings owner and time to a link or pipe, which has nothing else.

@@ -24,6 +24,7 @@ mod git_shape;
 mod host;
 mod journal;
 mod judge;
+mod lists;
 mod member;
 mod old;
 mod perform;

@@ -12,6 +12,7 @@ use rustix::io::{Errno, Result};
 
 use super::host::Place;
 use super::judge::{self, Same};
+use super::lists::{self, Lists};
 use super::member::{create, make_fifo};
 use super::plan::{Task, Unit};
 use super::stage::{Stage, Trouble};
@@ -68,7 +69,12 @@ impl Stage<'_, '_> {
         let made = self.staging.last().make(&old)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&dir, c".", flags, Mode::empty()) {
-            Ok(dir) => drop(attributes::extended(dir.as_fd(), made.as_fd(), entry.mode | 0o700)?),
+            Ok(dir) => {
+                let mode = entry.mode | 0o700;
+                lists::clear(made.as_fd())?;
+                attributes::extended(dir.as_fd(), made.as_fd(), mode)?;
+                Lists::of(dir.as_fd())?.give(made.as_fd(), Kind::Directory, mode)?;
+            }
             // Its attributes cannot be read; they are not the sandbox's to know either.
             Err(Errno::ACCESS) => {}
             Err(error) => return Err(error),
@@ -139,6 +145,7 @@ impl Stage<'_, '_> {
         let made = create(to)?;
         copy::content(file.as_fd(), made.as_fd(), entry.size, &mut self.meter)?;
         attributes::copy(file.as_fd(), made.as_fd(), entry.mode, entry.modified)?;
+        Lists::of(file.as_fd())?.give(made.as_fd(), Kind::File, entry.mode)?;
         check(file.as_fd(), entry)
     }
 
@@ -146,7 +153,8 @@ impl Stage<'_, '_> {
         let from = self.host.place(path)?;
         let dir = directory::open_child(from.dir.as_fd(), &from.name)?;
         let made = self.staging.last().directory(&old_path(path))?;
-        attributes::copy(dir.as_fd(), made.as_fd(), entry.mode, entry.modified).map(drop)
+        attributes::copy(dir.as_fd(), made.as_fd(), entry.mode, entry.modified)?;
+        Lists::of(dir.as_fd())?.give(made.as_fd(), Kind::Directory, entry.mode).map(drop)
     }
 }
 

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::attributes::Taken;
 use super::error::ApplyError;
 use super::host::Host;
+use super::lists::Lists;
 use super::member::Origin;
 use super::plan::{ApplyPlan, Task, Unit};
 use super::progress::Meter;
@@ -46,6 +47,15 @@ pub(super) struct Ready {
     pub(super) members: Vec<Change>,
     pub(super) below: Vec<Below>,
     pub(super) placeholder: Option<Entry>,
+    /// What the host has for it.
+    pub(super) lists: Lists,
+}
+
+impl Ready {
+    /// Whether it takes the place of a file whose list it gets.
+    pub(super) fn keeps_list(&self) -> bool {
+        matches!(self.task, Task::Replace(old) if self.members[0].new.is_some_and(|new| new.kind == old.kind))
+    }
 }
 
 pub(super) struct Stage<'a, 'm> {
@@ -103,6 +113,7 @@ pub(super) fn stage(
             }
         }
     }
+    stage.give_lists(&ready)?;
     for unit in ready {
         stage.seal(unit)?;
     }
@@ -117,13 +128,17 @@ impl Stage<'_, '_> {
         let path = unit.members[0].path.as_os_str().as_bytes();
         let old = old_path(path);
         let placeholder = self.preserve(unit, &old)?;
+        let lists = Lists::for_unit(self.host, unit).map_err(|source| match source {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Trouble::Raced,
+            source => Trouble::of("read the access control list for", path, source),
+        })?;
         let base = if matches!(unit.task, Task::Replace(_)) { old } else { format!("new/{number}").into_bytes() };
         let members = match unit.task {
             Task::Remove(_) => unit.members.clone(),
             _ => self.content(unit, &base)?,
         };
         let (task, below) = (unit.task, unit.below.clone());
-        Ok(Ready { number, base, task, members, below, placeholder })
+        Ok(Ready { number, base, task, members, below, placeholder, lists })
     }
 
     /// Makes the new content of a unit, and gives the members that it has: those whose content could be read.

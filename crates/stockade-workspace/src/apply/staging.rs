@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, Result};
 
-use super::attributes;
 use super::error::ApplyError;
 use super::host::{Host, Mount, Place};
+use super::lists;
 use super::remove;
 use crate::directory;
 use crate::layers::{Entry, Kind};
@@ -90,10 +90,10 @@ impl Staging {
             rustix::fs::mkdirat(host.root(), name.as_str(), Mode::RWXU)?;
         }
         let mut staging = Self::open(folder, host, inside)?.ok_or(Errno::NOENT)?;
-        attributes::disinherit(staging.root.root.as_fd())?;
+        lists::disinherit(staging.root.root.as_fd())?;
         for name in ["new", "old"] {
             rustix::fs::mkdirat(&staging.root.root, name, Mode::RWXU)?;
-            attributes::disinherit(staging.root.directory(name.as_bytes())?.as_fd())?;
+            lists::disinherit(staging.root.directory(name.as_bytes())?.as_fd())?;
         }
         if let Some(kept) = &staging.kept {
             rustix::fs::mkdirat(&kept.root, "old", Mode::RWXU)?;

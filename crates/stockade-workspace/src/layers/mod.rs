@@ -21,6 +21,7 @@ pub(crate) mod optional_path;
 mod quote;
 pub(crate) mod reach;
 mod reader;
+mod remarks;
 mod renames;
 mod sides;
 mod stack;

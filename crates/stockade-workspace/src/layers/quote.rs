@@ -1,12 +1,15 @@
 //! Names in a diff, as git writes them: `quote_c_style` in its `quote.c`.
 //!
 //! What stands in plain text stays as it is, unlike with git's default `core.quotePath`; control characters, quotes and bytes
-//! that are no text are written in the style of C, and so are characters that turn the direction of writing, by which a name
-//! could look like another.
+//! that are no text are written in the style of C, and so are characters by which a name could look like another.
+
+use stockade_spec::characters::misleads;
 
 /// A name with its prefix, quoted where it has to be.
 pub(super) fn quote(prefix: &str, name: &[u8]) -> Vec<u8> {
-    let text = std::str::from_utf8(name).ok().filter(|text| !text.chars().any(misleads));
+    let text = std::str::from_utf8(name)
+        .ok()
+        .filter(|text| !text.chars().any(|character| !character.is_ascii() && misleads(character)));
     let is_plain = |byte: u8| match byte {
         b'"' | b'\\' | 0..0x20 | 0x7f => false,
         0x80.. => text.is_some(),
@@ -26,15 +29,6 @@ pub(super) fn quote(prefix: &str, name: &[u8]) -> Vec<u8> {
     }
     quoted.push(b'"');
     quoted
-}
-
-/// Control characters, also those beyond ASCII, and what [`stockade_spec::plan::Shown`] escapes because it misleads a reader.
-fn misleads(character: char) -> bool {
-    character.is_control() && !character.is_ascii()
-        || matches!(
-            character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        )
 }
 
 /// What follows the backslash.
@@ -66,6 +60,7 @@ mod tests {
             ("gr\u{fc}n".as_bytes(), "a/gr\u{fc}n".as_bytes()),
             (b"\xc3\xbc\xff", b"\"a/\\303\\274\\377\""),
             ("a\u{202e}b".as_bytes(), b"\"a/a\\342\\200\\256b\""),
+            ("a\u{ad}b".as_bytes(), b"\"a/a\\302\\255b\""),
             ("a\u{9b}b".as_bytes(), b"\"a/a\\302\\233b\""),
         ] {
             assert_eq!(quote("a/", name), expected, "{}", String::from_utf8_lossy(name));

@@ -10,8 +10,10 @@ use rustix::io::Errno;
 
 use super::changes::Change;
 use super::descent::Root;
+use super::entry::Kind;
 use super::error::LayerError;
-use super::reach;
+use super::xattrs::Attributes;
+use super::{reach, xattrs};
 use crate::directory;
 use crate::walk::to_path;
 
@@ -92,6 +94,30 @@ impl Stack {
             rustix::fs::readlinkat(&dir, &name, Vec::new())
         };
         read().map_err(|source| failure("read the link", path, source))
+    }
+
+    /// Extended attributes of a file or directory as the sandbox has it.
+    pub(super) fn new_attributes(&self, change: &Change) -> Result<Attributes, LayerError> {
+        let path = change.path.as_os_str().as_bytes();
+        let is_directory = change.new.is_some_and(|new| new.kind == Kind::Directory);
+        let read = || {
+            let (dir, name) = self.new_parent(change)?;
+            let open = if is_directory { reach::open_directory } else { reach::open_file };
+            xattrs::of(open(dir.as_fd(), &name)?.ok_or(Errno::NOENT)?.as_fd())
+        };
+        read().map_err(|source| failure("read extended attributes of", path, source))
+    }
+
+    /// Extended attributes of a file or directory as the host has it; of one that was renamed, at its old path.
+    pub(super) fn old_attributes(&self, change: &Change) -> Result<Attributes, LayerError> {
+        let path = change.old_path().as_os_str().as_bytes();
+        let is_directory = change.old.is_some_and(|old| old.kind == Kind::Directory);
+        let read = || {
+            let (dir, name) = self.old_parent(change)?;
+            let open = if is_directory { directory::open_child } else { reach::open_plain_file };
+            xattrs::of(open(dir.as_fd(), &name)?.as_fd())
+        };
+        read().map_err(|source| failure("read extended attributes of", path, source))
     }
 
     /// The layers, top first.

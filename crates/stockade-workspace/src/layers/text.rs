@@ -1,8 +1,7 @@
 //! A change as text: a unified diff that `git apply` takes, and `patch -p1` where no directory becomes a file or a link.
 //!
-//! The form is git's ("Generating patch text with -p" in `git-diff(1)`). To git, a file is executable or not; other bits of its
-//! mode, which are worth seeing when somebody was given permission or set-user-id, and extended attributes, stand in lines of
-//! their own that begin with `#` and that git skips. Directories and pipes have no content, and are left out.
+//! The form is git's ("Generating patch text with -p" in `git-diff(1)`). What that has no form for stands in lines of its own,
+//! which git skips: see [`remarks`](super::remarks).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,9 +10,10 @@ use std::time::{Duration, Instant};
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline, group_diff_ops};
 
 use super::changes::{Change, Status};
-use super::entry::{Entry, Kind};
+use super::entry::Kind;
 use super::error::LayerError;
 use super::quote::quote;
+use super::remarks::remarks;
 use super::sides::{Side, Sides, Untold};
 use super::stack::Stack;
 
@@ -23,16 +23,13 @@ const CONTEXT: usize = 3;
 /// How long the shortest difference of one file is searched for; after that, one that may be longer is good enough.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Set-user-id, set-group-id, sticky.
-const SPECIAL: u32 = 0o7000;
-
-/// The unified diff of one change; nothing where git has no form for it.
+/// The unified diff of one change. `holds` is whether changes below its path are told as well, which tell of a directory.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn unified(stack: &Stack, change: &Change) -> Result<Vec<u8>, LayerError> {
+pub fn unified(stack: &Stack, change: &Change, holds: bool) -> Result<Vec<u8>, LayerError> {
     let Sides { old, new } = Sides::read(stack, change)?;
-    let mut out = beyond_git(change);
+    let mut out = remarks(stack, change, holds)?;
     if change.status == Status::TypeChanged {
         // A file that became a link is, to git, one that is gone and another that is new.
         patch(&mut out, change, old.as_ref(), None);
@@ -87,28 +84,6 @@ fn mode(side: &Side) -> u32 {
         _ if side.entry.mode & 0o100 != 0 => 0o100_755,
         _ => 0o100_644,
     }
-}
-
-/// A line about what git does not tell: other bits of the mode, and extended attributes.
-fn beyond_git(change: &Change) -> Vec<u8> {
-    let mode = |entry: Option<Entry>| entry.filter(|entry| entry.kind != Kind::Symlink).map(|entry| entry.mode);
-    let old = change.old.filter(|_| change.status != Status::TypeChanged);
-    let what = match (mode(old), mode(change.new)) {
-        (None, Some(new)) if new & SPECIAL != 0 => format!("# mode {new:04o}: "),
-        (Some(old), Some(new)) if is_untold(change, old, new) => format!("# mode {old:04o} -> {new:04o}: "),
-        (Some(old), Some(new)) if old == new && change.status == Status::Attributes => {
-            "# extended attributes: ".to_owned()
-        }
-        _ => return Vec::new(),
-    };
-    [what.as_bytes(), &name("", &change.path), b"\n"].concat()
-}
-
-/// Whether a change of mode is more than what git tells.
-fn is_untold(change: &Change, old: u32, new: u32) -> bool {
-    let is_file = |entry: Option<Entry>| entry.is_some_and(|entry| entry.kind == Kind::File);
-    let told = is_file(change.old) && is_file(change.new) && (old ^ new) & 0o100 != 0;
-    old != new && (!told || (old | new) & SPECIAL != 0)
 }
 
 /// Says that there is more than is shown, so that `git apply` refuses what it cannot apply.

@@ -2,26 +2,23 @@
 //!
 //! The overlay stays mounted over the same `upper`, so that open files and working directories stay what they are; hence a
 //! copy and no rename. A file that is the same as at the last copy (inode, length, times of change) becomes a further name
-//! of that copy. Two things would make such a file look unchanged when it is not, and are seen to: a change within one step
-//! of the clock that stamps files, right after the copy; and a write to a page of a shared mapping that was dirty already,
-//! which moves no time at all (`file_update_time` is called when a page becomes writable). Of a file that was just changed,
-//! or that a program has mapped so, the copy is not remembered as one that could be used again.
+//! of that copy, unless its times may not have told of a change (`unseen`).
 
 mod content;
 mod previous;
+mod unseen;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
 use rustix::io::{Errno, Result};
 
 pub(super) use self::previous::Previous;
+pub use self::unseen::Unseen;
+use self::unseen::Watchable;
 use super::listing::Sources;
-use super::window;
 use crate::directory::{self, with_permission};
 use crate::layers::descent::{Descent, Group, Root};
 use crate::layers::names::Names;
@@ -36,19 +33,13 @@ const TREE: usize = 1;
 /// Bytes of paths that are remembered for files of several names. Names of further ones become files of their own.
 const MAX_LINKS: usize = 256 << 20;
 
-/// A second, in nanoseconds.
-const SECOND: i64 = 1_000_000_000;
-
 /// A copy that is being made.
 #[derive(Debug)]
 pub(super) struct Mirror<'m> {
     upper: BorrowedFd<'m>,
     tree: BorrowedFd<'m>,
     previous: Option<Previous>,
-    /// Inodes of files that may be changed without their times telling.
-    mapped: HashSet<u64>,
-    /// When it began.
-    now: i64,
+    watchable: Watchable,
     sources: Sources,
     /// Where a file of several names was copied to first, by its inode.
     links: HashMap<u64, Vec<u8>>,
@@ -61,24 +52,18 @@ pub(super) struct Mirror<'m> {
 }
 
 impl<'m> Mirror<'m> {
-    /// From `upper` to an empty directory on the same file system. `mapped` are paths below `upper`.
+    /// From `upper` to an empty directory on the same file system.
     pub(super) fn new(
         upper: BorrowedFd<'m>,
         tree: BorrowedFd<'m>,
         previous: Option<Previous>,
-        mapped: &[PathBuf],
+        unseen: &Unseen,
     ) -> Self {
-        let inode = |path: &PathBuf| {
-            let (parent, name) = directory::split(path.as_os_str().as_bytes());
-            let dir = reach::open_below(upper, parent).ok()??;
-            Some(reach::status(dir.as_fd(), &directory::c_name(name).ok()?).ok()??.stx_ino)
-        };
         Self {
             upper,
             tree,
             previous,
-            mapped: mapped.iter().filter_map(inode).collect(),
-            now: window::now(),
+            watchable: Watchable::of(unseen, upper),
             sources: Sources::new(),
             links: HashMap::new(),
             linked: 0,
@@ -161,7 +146,7 @@ impl<'m> Mirror<'m> {
             None => self.copy(place, status, kind)?,
         };
         let entry = Entry::of(status);
-        if self.is_told_of_changes(&entry) {
+        if self.watchable.is_told_of_changes(&entry) {
             self.sources.insert(inode, (entry.inode, entry.changed));
         }
         if status.stx_nlink > 1 {
@@ -186,13 +171,6 @@ impl<'m> Mirror<'m> {
         self.clones.copy(source.as_fd(), target.as_fd(), status.stx_size)?;
         copy::attributes(source.as_fd(), target.as_fd())?;
         Ok(directory::own_status(target.as_fd())?.stx_ino)
-    }
-
-    /// Whether every change from now on moves the time of the last change of a file.
-    fn is_told_of_changes(&self, entry: &Entry) -> bool {
-        let steps_by_seconds = entry.changed % SECOND == 0 && entry.modified % SECOND == 0;
-        let step = if steps_by_seconds { 2 * SECOND } else { 0 };
-        entry.changed.saturating_add(step) < self.now && !self.mapped.contains(&entry.inode)
     }
 }
 

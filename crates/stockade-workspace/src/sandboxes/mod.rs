@@ -58,6 +58,7 @@ pub use fork::At;
 pub use id::{Id, NoId};
 pub use listing::{Difference, Verified};
 pub use locked::Locked;
+pub use mirror::Unseen;
 pub use name::Label;
 pub use preserve::Preserving;
 pub use prune::{Prune, Pruned};

@@ -1,7 +1,6 @@
 //! Takes checkpoints.
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 
 use super::checkpoint::Checkpoint;
 use super::error::SandboxError;
@@ -9,7 +8,7 @@ use super::home::TREE;
 use super::id::Id;
 use super::locked::Locked;
 use super::manifest::{About, LayerRecord, MAX_CHECKPOINTS};
-use super::mirror::{Mirror, Previous};
+use super::mirror::{Mirror, Previous, Unseen};
 use super::name::Label;
 use super::pending::{Pending, Step};
 use super::supervisor::Supervisor;
@@ -28,9 +27,8 @@ pub enum Programs<'a> {
     /// They are frozen: none of them runs until `thaw` is called, which it is as soon as their files are not needed any
     /// longer. It may be called not at all when something fails.
     Frozen {
-        /// Files of which a program has a shared mapping that it can write to, relative to the workspace. The kernel tells
-        /// nobody of writes to pages of a mapping that are dirty already, so they are not taken for unchanged by their times.
-        mapped: &'a [PathBuf],
+        /// Files that must not be taken for unchanged by their times.
+        unseen: &'a Unseen,
         /// Lets the programs go on.
         thaw: &'a mut dyn FnMut(),
     },
@@ -78,8 +76,8 @@ impl Locked<'_> {
                 let _held = self.stopped(own)?;
                 self.checkpoint_stopped(About { label, automatic, running: false })
             }
-            Programs::Frozen { mapped, thaw } => {
-                self.checkpoint_frozen(About { label, automatic, running: true }, mapped, thaw)
+            Programs::Frozen { unseen, thaw } => {
+                self.checkpoint_frozen(About { label, automatic, running: true }, unseen, thaw)
             }
         }
     }
@@ -129,7 +127,7 @@ impl Locked<'_> {
     fn checkpoint_frozen(
         &mut self,
         about: About,
-        mapped: &[PathBuf],
+        unseen: &Unseen,
         thaw: &mut dyn FnMut(),
     ) -> Result<Taken, SandboxError> {
         if self.is_upper_unchanged()? {
@@ -142,7 +140,7 @@ impl Locked<'_> {
         let generation = self.manifest.generation + 1;
         let pending = Pending { step: Step::Make, generation, layer: Some(id), mode: None };
         self.change(&pending, |locked| {
-            let record = locked.mirror(id, mapped, thaw)?;
+            let record = locked.mirror(id, unseen, thaw)?;
             let mut manifest = locked.manifest.clone();
             let overflow = |error| locked.folder.failed("name a layer of", "", error);
             let place = manifest.add_layer(record).map_err(overflow)?;
@@ -155,7 +153,7 @@ impl Locked<'_> {
     }
 
     /// Makes a layer that holds what `upper` holds.
-    fn mirror(&mut self, id: Id, mapped: &[PathBuf], thaw: &mut dyn FnMut()) -> Result<LayerRecord, SandboxError> {
+    fn mirror(&mut self, id: Id, unseen: &Unseen, thaw: &mut dyn FnMut()) -> Result<LayerRecord, SandboxError> {
         let upper = upper::open(&self.folder, UPPER)?;
         let previous = match self.manifest.mirror.map(|place| self.manifest.ids(&[place])) {
             Some(ids) => ids.first().map(|id| Previous::open(&self.home, *id, upper.as_fd())).transpose()?.flatten(),
@@ -168,7 +166,7 @@ impl Locked<'_> {
         if previous.is_some() {
             listing::set_linked(&layer)?;
         }
-        let sources = Mirror::new(upper.as_fd(), tree.as_fd(), previous, mapped).fill()?;
+        let sources = Mirror::new(upper.as_fd(), tree.as_fd(), previous, unseen).fill()?;
         fault::place();
         thaw();
         self.note_bases()?;

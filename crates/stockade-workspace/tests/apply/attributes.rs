@@ -67,42 +67,31 @@ fn a_directory_in_which_something_is_left_undone_does_not_get_its_time() {
     assert_ne!(modified(&place.workspace.join("d")), (1, 0));
 }
 
+pub(crate) fn set(path: &Path, name: &str, value: &[u8]) {
+    rustix::fs::setxattr(path, name, value, XattrFlags::empty()).expect("an attribute");
+}
+
 #[test]
-fn attributes_and_lists_arrive_and_overlayfs_own_do_not() {
-    // u::rwx, u:1:r-x, g::r-x, m::r-x, o::r-x, as acl(5) is kept in an attribute.
-    let list: &[u8] = &[
-        2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 5, 0, 1, 0, 0, 0, 4, 0, 5, 0, 255, 255, 255, 255, 16, 0, 5,
-        0, 255, 255, 255, 255, 32, 0, 5, 0, 255, 255, 255, 255,
-    ];
+fn attributes_arrive_and_overlayfs_own_do_not() {
     let place = Place::new();
     place.host("file", "x").host("d/x", "").note();
-    let set = |path: &Path, name: &str, value: &[u8]| rustix::fs::setxattr(path, name, value, XattrFlags::empty());
-    // What the workspace hands on to new files is not for files that come from the sandbox, nor for the staged ones.
-    set(&place.workspace, "system.posix_acl_default", list).expect("a list");
     place.layer("file", "y").layer("new/plain", "z");
     fs::create_dir(place.layers[0].join("d")).expect("a directory");
     for path in ["file", "new", "d"] {
         let path = place.layers[0].join(path);
-        set(&path, "user.comment", &[7; 1000]).expect("an attribute");
-        set(&path, "user.overlay.origin", b"x").expect("an attribute");
-        set(&path, "system.posix_acl_access", list).expect("a list");
+        set(&path, "user.comment", &[7; 1000]);
+        set(&path, "user.overlay.origin", b"x");
     }
-    set(&place.workspace.join("d"), "user.gone", b"x").expect("an attribute");
+    set(&place.workspace.join("d"), "user.gone", b"x");
     place.note();
     let applied = place.apply();
     assert_eq!((texts(&applied.bare), applied.done.len()), (vec![], 4));
-    let get = |path: &str, name: &str| {
-        let mut value = vec![0; 4096];
-        rustix::fs::getxattr(place.workspace.join(path), name, &mut value[..]).map(|length| value[..length].to_vec())
-    };
     for path in ["file", "new", "d"] {
         let path_now = place.workspace.join(path);
         assert_eq!(tree::attributes(&path_now), [("user.comment".to_owned(), vec![7; 1000])], "{path}");
-        assert!(get(path, "user.overlay.origin").is_err(), "{path}");
-        assert_eq!(get(path, "system.posix_acl_access").expect("a list"), list, "{path}");
+        assert!(rustix::fs::getxattr(&path_now, "user.overlay.origin", &mut [0; 9][..]).is_err(), "{path}");
         assert_eq!(mode(&path_now), mode(&place.layers[0].join(path)), "{path}");
     }
-    assert!(get("new/plain", "system.posix_acl_access").is_err() && get("new", "system.posix_acl_default").is_err());
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod attributes;
 mod conflicts;
 mod hostile;
 mod interrupted;
+mod lists;
 mod place;
 mod properties;
 mod protected;

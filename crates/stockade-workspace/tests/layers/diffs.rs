@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
-use stockade_workspace::layers::{Change, Stack, find_renames, unified};
+use stockade_workspace::layers::{Change, Stack, find_renames};
 
 use crate::operation::{Operation, operations};
+use crate::place::diff;
 use crate::tree::{self, Tree};
 use crate::written::{Written, cases, write};
 
@@ -21,10 +22,6 @@ fn known_to_git(tree: Tree) -> Tree {
         (path, node)
     };
     files.map(plain).collect()
-}
-
-fn diff(stack: &Stack, changes: &[Change]) -> Vec<u8> {
-    changes.iter().flat_map(|change| unified(stack, change).expect("a diff")).collect()
 }
 
 /// The part of it that git takes for a diff.

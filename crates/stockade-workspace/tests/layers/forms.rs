@@ -2,15 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
+use rustix::fs::{CWD, FileType, Mode};
 use stockade_workspace::layers::{
     Amount, Change, FileStat, Status, Totals, Untold, changes, find_renames, stat, unified,
 };
 
-use crate::place::{Place, write};
+use crate::place::{Place, diff, write};
 
 impl Place {
     fn renamed(&self) -> Vec<Change> {
@@ -18,8 +21,7 @@ impl Place {
     }
 
     fn diff(&self) -> String {
-        let texts = self.renamed().into_iter().map(|change| unified(&self.stack(), &change).expect("a diff"));
-        String::from_utf8(texts.collect::<Vec<_>>().concat()).expect("text")
+        String::from_utf8(diff(&self.stack(), &self.renamed())).expect("text")
     }
 
     fn stats(&self) -> Vec<FileStat> {
@@ -84,6 +86,60 @@ fn modes_and_attributes() {
 }
 
 #[test]
+fn what_git_has_no_form_for() {
+    let place = Place::new(1);
+    for name in ["attributes", "everybody", "gone/empty", "kept/x", "marked"] {
+        place.host(name, "x");
+    }
+    place.layer(0, "attributes", "y").mark(0, "attributes", "user.comment", b"x");
+    place.layer(0, "everybody", "x").mode(0, "everybody", 0o777).layer(0, "marked", "x").mode(0, "marked", 0o600);
+    place.mark(0, "marked", "user.comment", b"x").whiteout(0, "kept");
+    fs::remove_file(place.workspace.join("gone/empty")).expect("removed");
+    place.whiteout(0, "gone");
+    for (name, mode) in [("new/empty", 0o755), ("new/open", 0o777), ("new", 0o755), ("shared", 0o2775)] {
+        fs::create_dir_all(place.layers[0].join(name)).expect("a directory");
+        place.mode(0, name, mode);
+    }
+    place.layer(0, "new/open/file", "").mode(0, "new/open/file", 0o666).layer(0, "new/script", "");
+    place.mode(0, "new/script", 0o777).mark(0, "new/script", "user.comment", b"x").layer(0, "new/usual", "");
+    for (name, kind) in [("pipe", FileType::Fifo), ("socket", FileType::Socket)] {
+        rustix::fs::mknodat(CWD, place.layers[0].join(name), kind, Mode::RUSR, 0).expect("a pipe or socket");
+    }
+    place.mode(0, "pipe", 0o644);
+    rustix::fs::mknodat(CWD, place.workspace.join("z\nz"), FileType::Fifo, Mode::RUSR, 0).expect("a pipe");
+    place.whiteout(0, "z\nz");
+    let expected = "# extended attributes: attributes\ndiff --git a/attributes b/attributes\n--- a/attributes\n+++ b/attributes\n\
+        @@ -1 +1 @@\n-x\n\\ No newline at end of file\n+y\n\\ No newline at end of file\n\
+        # mode 0644 -> 0777: everybody\ndiff --git a/everybody b/everybody\nold mode 100644\nnew mode 100755\n\
+        # deleted directory: gone\n\
+        diff --git a/kept/x b/kept/x\ndeleted file mode 100644\n--- a/kept/x\n+++ /dev/null\n\
+        @@ -1 +0,0 @@\n-x\n\\ No newline at end of file\n\
+        # mode 0644 -> 0600: marked\n# extended attributes: marked\n\
+        # new directory: new/empty\n\
+        # mode 0777: new/open\n\
+        # mode 0666: new/open/file\ndiff --git a/new/open/file b/new/open/file\nnew file mode 100644\n\
+        # mode 0777: new/script\n# extended attributes: new/script\n\
+        diff --git a/new/script b/new/script\nnew file mode 100755\n\
+        diff --git a/new/usual b/new/usual\nnew file mode 100644\n\
+        # new pipe: pipe\n\
+        # new directory: shared\n# mode 2775: shared\n\
+        # new socket: socket\n# mode 0400: socket\n\
+        # deleted pipe: \"z\\nz\"\n";
+    assert_eq!(place.diff(), expected);
+    for tool in ["git apply", "patch --quiet -p1"] {
+        let (copy, script) = (place.base.path().join("copy"), format!("cp -a host copy && cd copy && {tool}"));
+        let mut command = Command::new("sh");
+        command.args(["-ec", &script]).current_dir(place.base.path()).env("GIT_CEILING_DIRECTORIES", "/");
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("a shell");
+        child.stdin.take().expect("a pipe").write_all(expected.as_bytes()).expect("read");
+        assert!(child.wait().expect("ended").success(), "{tool}");
+        assert_eq!(fs::read_to_string(copy.join("attributes")).expect("it"), "y", "{tool}");
+        assert!(copy.join("new/script").exists() && !copy.join("kept").exists(), "{tool}");
+        fs::remove_dir_all(copy).expect("removed");
+    }
+}
+
+#[test]
 fn a_kind_that_changes_is_two_files() {
     let place = Place::new(1);
     place.host("f", "x\n").host("g", "y\n");
@@ -92,7 +148,7 @@ fn a_kind_that_changes_is_two_files() {
     let expected = "diff --git a/f b/f\ndeleted file mode 100644\n--- a/f\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n\
         diff --git a/f b/f\nnew file mode 120000\n--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+f\n\
         \\ No newline at end of file\n\
-        diff --git a/g b/g\ndeleted file mode 100644\n--- a/g\n+++ /dev/null\n@@ -1 +0,0 @@\n-y\n";
+        # new directory: g\ndiff --git a/g b/g\ndeleted file mode 100644\n--- a/g\n+++ /dev/null\n@@ -1 +0,0 @@\n-y\n";
     assert_eq!(place.diff(), expected);
 }
 
@@ -106,7 +162,7 @@ fn a_rename_is_of_equal_content_only() {
     let found: Vec<_> = renamed.iter().map(|change| (change.from.as_deref(), change.path.as_path())).collect();
     let pair = |from, to| (Some(Path::new(from)), Path::new(to));
     assert_eq!(found, [pair("old/b", "new/b"), pair("old/a", "new/x")]);
-    let text = String::from_utf8(unified(&place.stack(), &renamed[0]).expect("a diff")).expect("text");
+    let text = String::from_utf8(unified(&place.stack(), &renamed[0], false).expect("a diff")).expect("text");
     let expected = "diff --git a/old/b b/new/b\nold mode 100644\nnew mode 100755\nsimilarity index 100%\n\
         rename from old/b\nrename to new/b\n";
     assert_eq!(text, expected);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
-use stockade_workspace::layers::{Stack, Status, changes};
+use stockade_workspace::layers::{Change, Stack, Status, changes, unified};
 use tempfile::TempDir;
 
 pub(crate) struct Place {
@@ -69,4 +69,11 @@ impl Place {
 pub(crate) fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("a parent")).expect("parents");
     fs::write(path, text).expect("a file");
+}
+
+/// All changes as one diff.
+pub(crate) fn diff(stack: &Stack, changes: &[Change]) -> Vec<u8> {
+    let holds = |at: usize| changes.get(at + 1).is_some_and(|next| next.path.starts_with(&changes[at].path));
+    let texts = changes.iter().enumerate().map(|(at, change)| unified(stack, change, holds(at)).expect("a diff"));
+    texts.collect::<Vec<_>>().concat()
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stockade_workspace::sandboxes::{At, Programs, SandboxError, Take};
+use stockade_workspace::sandboxes::{At, Programs, SandboxError, Take, Unseen};
 
 use crate::support::{self, Place, checkpoint, names, seen, write};
 
@@ -113,7 +113,7 @@ fn in_a_megabyte() {
     };
     // There is no room for a copy.
     let mut thaw = || {};
-    let programs = Programs::Frozen { mapped: &[], thaw: &mut thaw };
+    let programs = Programs::Frozen { unseen: &Unseen::default(), thaw: &mut thaw };
     is_full(sandbox.lock().expect("locked").checkpoint(Take { label: None, automatic: false, programs }).map(drop));
     assert_eq!((seen(&sandbox.layers(), &workspace), layers()), (now.clone(), before));
     // There is no room for anything.

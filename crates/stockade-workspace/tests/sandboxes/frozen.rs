@@ -5,11 +5,14 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::path::PathBuf;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
+use stockade_workspace::sandboxes::Unseen;
 
 use crate::support::{
-    Place, checkpoint, checkpoint_frozen, inode, names, opaque, seen, set_mode, tick, whiteout, write,
+    Place, checkpoint, checkpoint_frozen, checkpoint_unseen, inode, names, opaque, seen, set_mode, tick, whiteout,
+    write,
 };
 
 #[test]
@@ -133,13 +136,37 @@ fn what_may_have_changed_unseen_is_copied() {
     let upper = sandbox.upper();
     write(&upper, "old", "1");
     write(&upper, "d/mapped", "1");
+    write(&upper, "d/numbered", "1");
+    let inodes = vec![inode(&upper.join("d/numbered")), 1];
+    let paths = ["d/mapped", "d/none", "none/at/all"].map(PathBuf::from).to_vec();
     tick();
-    checkpoint_frozen(&mut sandbox, &["d/mapped", "d/none", "none/at/all", "../outside"]);
+    checkpoint_unseen(&mut sandbox, &Unseen { paths, inodes, ..Unseen::default() });
     checkpoint_frozen(&mut sandbox, &[]);
     let [first, second] = ["c1", "c2"].map(|name| sandbox.layers_of(name).expect("layers").remove(0));
     let shared = |name: &str| inode(&first.join(name)) == inode(&second.join(name));
-    assert!(shared("old"));
+    assert!(shared("old"), "what is not in `upper` is no reason to copy");
     assert!(!shared("d/mapped"), "a mapped file can change without its times");
+    assert!(!shared("d/numbered"), "it is known by its number alone");
+}
+
+#[test]
+fn where_it_is_not_known_what_may_change_unseen_everything_is_copied() {
+    let others = Unseen { others: true, ..Unseen::default() };
+    let under_way = Unseen { under_way: true, ..Unseen::default() };
+    let unknown = ["../a", "d/../a", "nul\0", "."].map(|path| Unseen { paths: vec![path.into()], ..Unseen::default() });
+    for unseen in [others, under_way].into_iter().chain(unknown) {
+        let place = Place::new();
+        let mut sandbox = place.new_sandbox();
+        write(&sandbox.upper(), "a", "1");
+        write(&sandbox.upper(), "d/b", "1");
+        tick();
+        checkpoint_frozen(&mut sandbox, &[]);
+        checkpoint_unseen(&mut sandbox, &unseen);
+        checkpoint_frozen(&mut sandbox, &[]);
+        let [first, second, third] = ["c1", "c2", "c3"].map(|name| sandbox.layers_of(name).expect("layers").remove(0));
+        assert_eq!(inode(&first.join("a")), inode(&second.join("a")), "they were watched since the first");
+        assert_ne!(inode(&second.join("a")), inode(&third.join("a")), "{unseen:?}");
+    }
 }
 
 #[test]

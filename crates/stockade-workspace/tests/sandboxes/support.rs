@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode};
 use stockade_workspace::StateDirectory;
-use stockade_workspace::sandboxes::{Checkpoint, Locked, New, Programs, Sandbox, SandboxError, Sandboxes, Take};
+use stockade_workspace::sandboxes::{
+    Checkpoint, Locked, New, Programs, Sandbox, SandboxError, Sandboxes, Take, Unseen,
+};
 
 pub(crate) struct Place {
     _keep: tempfile::TempDir,
@@ -161,12 +163,17 @@ pub(crate) fn take(locked: &mut Locked<'_>, label: Option<&str>, automatic: bool
     locked.checkpoint(Take { label, automatic, programs }).expect("a checkpoint").checkpoint
 }
 
-/// Takes a checkpoint as if programs were frozen.
+/// Takes a checkpoint as if programs were frozen that have shared mappings of these files.
 pub(crate) fn checkpoint_frozen(sandbox: &mut Sandbox, mapped: &[&str]) -> Checkpoint {
-    let mapped: Vec<PathBuf> = mapped.iter().map(PathBuf::from).collect();
+    let paths = mapped.iter().map(PathBuf::from).collect();
+    checkpoint_unseen(sandbox, &Unseen { paths, ..Unseen::default() })
+}
+
+/// Takes a checkpoint as if programs were frozen that can change these files unseen.
+pub(crate) fn checkpoint_unseen(sandbox: &mut Sandbox, unseen: &Unseen) -> Checkpoint {
     let mut thawed = 0;
     let mut thaw = || thawed += 1;
-    let programs = Programs::Frozen { mapped: &mapped, thaw: &mut thaw };
+    let programs = Programs::Frozen { unseen, thaw: &mut thaw };
     let taken = sandbox.lock().expect("locked").checkpoint(Take { label: None, automatic: false, programs });
     assert_eq!(thawed, 1);
     taken.expect("a checkpoint").checkpoint

@@ -76,9 +76,8 @@ pub(super) enum Answer {
     },
     /// Every process is stopped.
     Frozen {
-        /// Files of the workspace of which a process has a shared mapping that it can write to, relative to the workspace.
-        #[serde(with = "stockade_spec::os_text::list")]
-        mapped: Vec<PathBuf>,
+        /// What they may change without its times telling.
+        unseen: Unseen,
     },
     /// What runs.
     Status(Status),
@@ -89,6 +88,30 @@ pub(super) enum Answer {
         /// Why.
         message: String,
     },
+}
+
+/// Files of the workspace whose content may change without their times telling ([`stockade_linux::freeze::Unseen`]).
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Unseen {
+    #[serde(with = "stockade_spec::os_text::list")]
+    paths: Vec<PathBuf>,
+    inodes: Vec<u64>,
+    others: bool,
+    under_way: bool,
+}
+
+impl From<stockade_linux::freeze::Unseen> for Unseen {
+    fn from(unseen: stockade_linux::freeze::Unseen) -> Self {
+        let stockade_linux::freeze::Unseen { paths, inodes, others, under_way } = unseen;
+        Self { paths, inodes, others, under_way }
+    }
+}
+
+impl From<Unseen> for stockade_workspace::sandboxes::Unseen {
+    fn from(unseen: Unseen) -> Self {
+        let Unseen { paths, inodes, others, under_way } = unseen;
+        Self { paths, inodes, others, under_way }
+    }
 }
 
 /// How a command ended.

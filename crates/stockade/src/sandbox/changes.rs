@@ -55,12 +55,15 @@ impl Changes {
         stat(&self.stack, change)
     }
 
-    /// One change as a unified diff in git's form; nothing where that has none, as for a directory.
+    /// One change as a unified diff in git's form, with lines for what that has none for; nothing of a directory of the usual
+    /// mode of which what is in it tells.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn unified(&self, change: &Change) -> Result<Vec<u8>, LayerError> {
-        unified(&self.stack, change)
+        let next = self.list.partition_point(|other| other.path <= change.path);
+        let holds = self.list.get(next).is_some_and(|next| next.path.starts_with(&change.path));
+        unified(&self.stack, change, holds)
     }
 }
 

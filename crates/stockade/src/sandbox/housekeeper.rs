@@ -1,8 +1,7 @@
 //! What the supervisor does about its sandbox on disk while commands run.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use serde_json::json;
@@ -65,17 +64,7 @@ impl Keeper for Housekeeper {
 
     fn freeze(&mut self) -> Result<Held, String> {
         let frozen = self.freezer.freeze(&[]).map_err(|error| error.to_string())?;
-        let mapped = mapped(&self.freezer, &self.workspace)?;
-        Ok(Held { frozen: Box::new(frozen), mapped })
+        let unseen = self.freezer.unseen(&self.workspace).map_err(|error| error.to_string())?;
+        Ok(Held { frozen: Box::new(frozen), unseen: unseen.into() })
     }
-}
-
-/// Files of the workspace of which a process has a shared mapping that it can write to (`proc_pid_maps(5)`).
-fn mapped(freezer: &Freezer, workspace: &Path) -> Result<Vec<PathBuf>, String> {
-    let mut found = BTreeSet::new();
-    for (pid, maps) in freezer.maps().map_err(|error| error.to_string())? {
-        let maps = maps.map_err(|error| format!("cannot read the memory map of process {pid}: {error}"))?;
-        found.extend(maps.iter().filter_map(|path| path.strip_prefix(workspace).ok().map(Path::to_owned)));
-    }
-    Ok(found.into_iter().collect())
 }

@@ -1,7 +1,9 @@
 //! Checkpoints of a sandbox, and going back to them.
 
 use serde_json::json;
-use stockade_workspace::sandboxes::{At, Branch, Checkpoint, Label, Locked, Programs, SandboxError, Take, Taken};
+use stockade_workspace::sandboxes::{
+    At, Branch, Checkpoint, Label, Locked, Programs, SandboxError, Take, Taken, Unseen,
+};
 
 use super::ask::{Answer, Ask, Status};
 use super::conversation::Conversation;
@@ -65,11 +67,11 @@ impl Sandbox {
     }
 
     fn take_frozen(&mut self, label: Option<Label>, automatic: bool, frozen: Frozen) -> Result<Taken, Error> {
-        let Frozen { conversation, mapped } = frozen;
+        let Frozen { conversation, unseen } = frozen;
         let mut conversation = Some(conversation);
         // They go on when the connection ends.
         let mut thaw = || drop(conversation.take());
-        let programs = Programs::Frozen { mapped: &mapped, thaw: &mut thaw };
+        let programs = Programs::Frozen { unseen: &unseen, thaw: &mut thaw };
         Ok(self.kept.lock()?.checkpoint(Take { label, automatic, programs })?)
     }
 
@@ -80,7 +82,7 @@ impl Sandbox {
             return Ok(if self.kept.is_running()? { Held::Between } else { Held::Stopped });
         };
         match conversation.send(&Ask::Freeze, &[]).and_then(|()| conversation.wait()) {
-            Ok(Answer::Frozen { mapped }) => Ok(Held::Frozen(Frozen { conversation, mapped })),
+            Ok(Answer::Frozen { unseen }) => Ok(Held::Frozen(Frozen { conversation, unseen: unseen.into() })),
             Ok(other) => Err(out_of_place(&other)),
             Err(error) if is_gone(&error) => Ok(Held::Between),
             Err(error) => Err(Error::Control(error)),
@@ -157,8 +159,8 @@ enum Held {
 /// Programs that were stopped for a moment.
 struct Frozen {
     conversation: Conversation,
-    /// Files of which a program has a mapping that it can write to, relative to the workspace.
-    mapped: Vec<std::path::PathBuf>,
+    /// What they may change without its times telling.
+    unseen: Unseen,
 }
 
 /// Merges layers where there are many. It is put off while programs run.

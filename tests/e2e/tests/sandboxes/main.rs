@@ -13,6 +13,7 @@ mod disks;
 mod inside;
 mod kills;
 mod leftovers;
+mod mapped;
 mod marks;
 mod names;
 #[path = "../containment/options.rs"]
@@ -48,6 +49,7 @@ const TRIALS: &[(&str, &[Trial])] = &[
     ("services", services::TRIALS),
     ("names", names::TRIALS),
     ("marks", marks::TRIALS),
+    ("mapped", mapped::TRIALS),
     ("inside", inside::TRIALS),
     ("spawner", spawner::TRIALS),
     ("bounds", bounds::TRIALS),

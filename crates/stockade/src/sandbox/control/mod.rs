@@ -10,7 +10,6 @@ mod task;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -24,7 +23,7 @@ use self::connection::{Connection, Said};
 pub(super) use self::door::{Door, NAME};
 pub(super) use self::task::{Refused, killed};
 use self::task::{Task, Tasks};
-use super::ask::{Answer, Ask, Ended, Status};
+use super::ask::{Answer, Ask, Ended, Status, Unseen};
 
 /// Connections at once. One more is let go.
 const MAX_CONNECTIONS: usize = 512;
@@ -62,8 +61,8 @@ pub(super) trait Keeper: std::fmt::Debug {
 pub(super) struct Held {
     /// They go on when this is dropped.
     pub(super) frozen: Box<dyn std::fmt::Debug>,
-    /// Files of the workspace, relative to it, of which one has a shared mapping that it can write to.
-    pub(super) mapped: Vec<PathBuf>,
+    /// What they may change without its times telling.
+    pub(super) unseen: Unseen,
 }
 
 /// The control socket and what came through it.
@@ -204,11 +203,11 @@ impl<K: Keeper> Control<K> {
             }
             Ask::Freeze => {
                 let answer = match self.keeper.freeze() {
-                    Ok(Held { frozen, mapped }) => {
+                    Ok(Held { frozen, unseen }) => {
                         if let Some(connection) = self.connections.get_mut(&name) {
                             connection.hold(frozen);
                         }
-                        Answer::Frozen { mapped }
+                        Answer::Frozen { unseen }
                     }
                     Err(message) => Answer::Failed { message },
                 };
