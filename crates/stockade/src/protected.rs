@@ -15,7 +15,7 @@ use stockade_spec::glob::{Case, Glob, Rules};
 use stockade_spec::plan::{Operation, Plan};
 use stockade_spec::report::{Area, MAX_DENIALS, Quarantined};
 use stockade_workspace::{
-    Before, Finding, Hold, Journal, Kept, Options, Quarantine, Reason, StateDirectory, Swept, Watch, sweep,
+    Before, Finding, Hold, Journal, Kept, Left, Options, Quarantine, Reason, StateDirectory, Swept, Watch, sweep,
 };
 
 use crate::error::Error;
@@ -33,7 +33,7 @@ pub(crate) struct ProtectedFiles {
     rules: Rc<Rules>,
     options: Options,
     quarantine: Quarantine,
-    /// There until the sweep is done.
+    /// There until the sweep is done, and left for the next start where it could not be.
     journal: Option<Journal>,
     watch: Option<Watch>,
     found: Found,
@@ -48,6 +48,8 @@ pub(crate) struct Found {
     pub(crate) quarantined: Vec<Quarantined>,
     /// What could not be looked at or put away.
     pub(crate) failures: Vec<String>,
+    /// Whether something is still as the run left it, although it should not be.
+    pub(crate) is_unswept: bool,
 }
 
 impl ProtectedFiles {
@@ -95,8 +97,17 @@ impl ProtectedFiles {
             return;
         }
         let swept = sweep(&self.before, &self.rules, &self.options, &mut self.quarantine);
+        let left = swept.left;
         self.take(swept, denials);
-        self.finished = Some(self.abandon());
+        self.found.is_unswept = left != Left::Nothing;
+        self.finished = Some(if left == Left::ForNow { self.postpone() } else { self.abandon() });
+    }
+
+    /// Leaves the journal for the next start.
+    fn postpone(&mut self) -> Result<(), Error> {
+        drop(self.journal.take());
+        self.found.failures.push("the next command with this state directory looks again".to_owned());
+        Ok(())
     }
 
     /// Starts the watch. Its descriptor; `None` where nothing can be watched, which is told among the failures.
@@ -227,7 +238,7 @@ impl Found {
 
     /// Tells it as an event, for runs that have no report.
     pub(crate) fn tell(&self, workspace: Option<&Path>, tell: &dyn Fn(Event<'_>)) {
-        let Self { quarantined, failures } = self;
+        let Self { quarantined, failures, .. } = self;
         if !quarantined.is_empty() || !failures.is_empty() {
             tell(Event::Recovered { workspace, quarantined, failures });
         }
