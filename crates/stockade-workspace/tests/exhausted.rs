@@ -7,7 +7,10 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stockade_workspace::{Before, Journal, Left, Quarantine, Swept, recover, sweep};
-use support::{HELD, Place};
+use support::{HELD, Place, put_away};
+
+/// Descriptors that a caller of the sweep holds ready for it.
+const ENOUGH: usize = 24;
 
 fn planted(place: &Place) -> Before {
     place.repository("own/.git");
@@ -59,4 +62,24 @@ fn what_descriptors_are_missing_for_is_made_up_for() {
         assert!(!place.exists("sub/.git/hooks/pre-commit") && !place.exists(".envrc"), "{spare}: {recovered:?}");
         assert!(recover(&place.state).expect("recovered").is_empty());
     }
+    deep_and_branching();
+}
+
+/// However deep the workspace is, few descriptors are enough.
+fn deep_and_branching() {
+    let place = Place::new();
+    let before = planted(&place);
+    let mut deep = String::new();
+    for _ in 0..200 {
+        deep += "h/";
+        // Whatever the order of a directory is, others come after the one that goes on.
+        for side in ["a", "b", "c", "d", "e", "f", "g", "i"] {
+            place.file(&format!("{deep}{side}/file"), "");
+        }
+    }
+    place.file(&format!("{deep}.envrc"), "planted");
+    let swept = swept_with(&place, &before, ENOUGH);
+    assert_eq!(swept.left, Left::Nothing, "{swept:?}");
+    let deepest = format!("{deep}.envrc");
+    assert_eq!(put_away(&swept), [".envrc", &deepest, "sub/.git/hooks"]);
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -36,6 +37,8 @@ pub(crate) struct ProtectedFiles {
     /// There until the sweep is done, and left for the next start where it could not be.
     journal: Option<Journal>,
     watch: Option<Watch>,
+    /// What the sweep opens directories with, whatever the run has used up.
+    reserve: Reserve,
     found: Found,
     /// How the end of it went, once it has.
     finished: Option<Result<(), Error>>,
@@ -76,7 +79,17 @@ impl ProtectedFiles {
         let quarantine = Quarantine::new(state, &before);
         let journal = Some(Journal::begin(state, &before, &rules, &options, &quarantine)?);
         let found = Found::default();
-        Ok(Some(Self { before, rules, options, quarantine, journal, watch: None, found, finished: None }))
+        Ok(Some(Self {
+            before,
+            rules,
+            options,
+            quarantine,
+            journal,
+            watch: None,
+            reserve: Reserve::take(),
+            found,
+            finished: None,
+        }))
     }
 
     /// Removes the journal, when nothing has run or nothing is left to do.
@@ -96,6 +109,7 @@ impl ProtectedFiles {
         if self.finished.is_some() {
             return;
         }
+        self.reserve.let_go();
         let swept = sweep(&self.before, &self.rules, &self.options, &mut self.quarantine);
         let left = swept.left;
         self.take(swept, denials);
@@ -149,6 +163,29 @@ impl ProtectedFiles {
             denials.record(attempt(&workspace, finding));
         }
         self.found.add(Some(&workspace), swept);
+    }
+}
+
+/// Descriptors that are held to be let go of when others are wanted.
+#[derive(Debug, Default)]
+struct Reserve(Vec<OwnedFd>);
+
+/// As many as a sweep of a workspace of any depth needs.
+const RESERVED: usize = 24;
+
+impl Reserve {
+    /// Takes what is wanted, or where there is less, half of that: the run needs some too.
+    fn take() -> Self {
+        let one = || eventfd(0, EventfdFlags::CLOEXEC).ok();
+        let mut held: Vec<OwnedFd> = std::iter::from_fn(one).take(RESERVED).collect();
+        if held.len() < RESERVED {
+            held.truncate(held.len() / 2);
+        }
+        Self(held)
+    }
+
+    fn let_go(&mut self) {
+        self.0.clear();
     }
 }
 
