@@ -60,7 +60,7 @@ fn line(sequence: u64, event: Event<'_>) -> Option<String> {
         Event::Denied(denial) => ("denial", json!({ "denial": denial })),
         Event::Connected(connection) => ("connection", json!({ "connection": connection })),
         Event::Ended(report) => {
-            let status = report.outcome.exit_status();
+            let status = report.exit_status();
             ("end", json!({ "outcome": report.outcome, "status": status, "usage": report.usage }))
         }
         _ => return None,

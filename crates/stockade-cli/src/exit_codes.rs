@@ -7,7 +7,7 @@
 pub const TIME_LIMIT: u8 = 124;
 
 /// Stockade could not do what was asked, and nothing was run: bad arguments, a policy that cannot be read or enforced, a
-/// launch that failed.
+/// launch that failed. Or a command has run, and protected files may still be where it left them.
 pub const FAILED: u8 = 125;
 
 /// The command was found but cannot be executed.

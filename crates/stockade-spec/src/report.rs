@@ -55,18 +55,27 @@ pub struct Report {
     pub discarded: Vec<String>,
     /// Protected files that were moved to quarantine.
     pub quarantined: Vec<Quarantined>,
+    /// Whether protected files may still be where the command left them: what was left could not be looked through, or not
+    /// be put away. The operations say why.
+    #[serde(default)]
+    pub unswept: bool,
     /// Bytes passed on.
     pub output: OutputSizes,
     /// Streams of the caller that could not be read or written (a full disk), in words; what they missed is lost.
     pub stream_failures: Vec<String>,
 }
 
+/// The exit status of a run that leaves protected files where they should not be: whatever the command says of itself, what
+/// was asked of Stockade was not done.
+const UNSWEPT: u8 = 125;
+
 impl Report {
-    /// The exit status that the `stockade` command has: the outcome's, or 1 when the command succeeded and a stream of the
-    /// caller missed some of its output.
+    /// The exit status that the `stockade` command has: 125 when protected files may still be where the command left them,
+    /// or else the outcome's, or 1 when the command succeeded and a stream of the caller missed some of its output.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self.outcome.exit_status() {
+            _ if self.unswept => UNSWEPT,
             0 if !self.stream_failures.is_empty() => 1,
             status => status,
         }

@@ -250,12 +250,10 @@ impl Found {
     }
 }
 
-/// What lies at a relative path, no link followed.
-pub(crate) fn look_up(root: BorrowedFd<'_>, path: &[u8]) -> Option<Identity> {
-    let (parent, name) = directory::split(path);
-    let parent = directory::open_below(root, parent).ok()?;
-    let status = directory::status(parent.as_fd(), &directory::c_name(name).ok()?).ok()?;
-    Some(Identity::of(&status))
+/// What lies at the last name of a path, in the directory that it leads to.
+pub(crate) fn look_in(parent: BorrowedFd<'_>, path: &[u8]) -> Result<Identity, Errno> {
+    let name = directory::c_name(directory::split(path).1)?;
+    Ok(Identity::of(&directory::status(parent, &name)?))
 }
 
 /// Everything below a directory, in the order of bytes. Directories that may not be entered count as empty.

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::{Errno, Result};
 
+use crate::listing;
+
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
@@ -38,6 +40,22 @@ pub(crate) fn open_child(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
         }
         other => other,
     }
+}
+
+/// How many more descriptors this process may open; 0 where that cannot be found out.
+pub(crate) fn descriptors_left() -> usize {
+    let count = || {
+        let own = rustix::fs::openat(rustix::fs::CWD, c"/proc/self/fd", DIRECTORY - OFlags::NOFOLLOW, Mode::empty())?;
+        let mut count = 0;
+        listing::each(own.as_fd(), |_, _| {
+            count += 1;
+            Ok::<_, Errno>(())
+        })?;
+        Ok::<usize, Errno>(count)
+    };
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    count().map_or(0, |open| limit.saturating_sub(open))
 }
 
 /// Opens a directory by its relative path, name by name.

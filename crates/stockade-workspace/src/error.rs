@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::swept::Left;
+
 /// Why a workspace could not be looked through.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -41,6 +43,16 @@ pub enum ScanError {
         "directories of the workspace hold more than {0} bytes of names of subdirectories; choose a directory below it as the workspace"
     )]
     TooManyDirectories(usize),
+}
+
+impl ScanError {
+    /// What a sweep leaves that ends so.
+    pub(crate) const fn left(&self) -> Left {
+        match self {
+            Self::Open { source, .. } | Self::Read { source, .. } => Left::after(*source),
+            _ => Left::ForGood,
+        }
+    }
 }
 
 /// Why the state directory cannot be used.

@@ -31,7 +31,7 @@ use crate::listing;
 use crate::quarantine::Quarantine;
 use crate::state::StateDirectory;
 use crate::sweep::sweep;
-use crate::swept::{Options, Swept};
+use crate::swept::{Left, Options, Swept};
 use crate::walk::{self, to_path};
 
 const VERSION: u32 = 1;
@@ -125,7 +125,8 @@ pub struct Recovered {
     pub workspace: Option<PathBuf>,
     /// The name of its quarantine.
     pub quarantine: String,
-    /// What its sweep did. A failure is final: the journal is removed either way, so that each is told of once.
+    /// What its sweep did. The journal is removed, so that each is told of once, unless [`Swept::left`] or the error says that
+    /// another sweep may do more.
     pub result: Result<Swept, JournalError>,
 }
 
@@ -203,8 +204,21 @@ fn recover_one(
             Some(Recovered { workspace: None, quarantine: String::new(), result })
         }
     };
-    remove()?;
+    // Another start may do what could not be done for now.
+    if recovered.as_ref().is_none_or(|recovered| recovered.left() != Left::ForNow) {
+        remove()?;
+    }
     Ok(recovered)
+}
+
+impl Recovered {
+    fn left(&self) -> Left {
+        match &self.result {
+            Ok(swept) => swept.left,
+            Err(JournalError::Scan(error)) => error.left(),
+            Err(_) => Left::ForGood,
+        }
+    }
 }
 
 impl Found {

@@ -51,5 +51,5 @@ pub use journal::{Journal, Recovered, recover};
 pub use quarantine::{Item, Kept, Quarantine, Reason, Restored, list, restore};
 pub use state::StateDirectory;
 pub use sweep::sweep;
-pub use swept::{Failure, Finding, Hold, Options, Swept};
+pub use swept::{Failure, Finding, Hold, Left, Options, Swept};
 pub use watch::Watch;

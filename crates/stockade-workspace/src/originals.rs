@@ -23,6 +23,9 @@ use crate::directory;
 /// are told from others by their inode number alone.
 const MAX_HELD: usize = 128;
 
+/// Descriptors of one run that are taken without looking how many there are.
+const FEW_HELD: usize = 8;
+
 /// Longest file that is compared or put back.
 const MAX_BYTES: usize = 64 << 10;
 
@@ -48,25 +51,35 @@ impl Eq for Originals {}
 
 /// Gathers descriptors during a walk.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered(BTreeMap<Vec<u8>, Original>);
+pub(crate) struct Gathered {
+    held: BTreeMap<Vec<u8>, Original>,
+    /// How many it may become, once it had to be found out.
+    most: Option<usize>,
+}
 
 impl Gathered {
     /// Takes hold of one entry of a directory. One that cannot be opened is one that cannot be put back. A file with another
     /// name may be changed through that, so that its content says nothing.
     pub(crate) fn hold(&mut self, dir: BorrowedFd<'_>, name: &CStr, path: &[u8], status: &Statx) {
         let is_file = FileType::from_raw_mode(status.stx_mode.into()) == FileType::RegularFile;
-        if self.0.len() >= MAX_HELD || is_file && status.stx_nlink != 1 {
+        if self.is_full() || is_file && status.stx_nlink != 1 {
             return;
         }
         let access = if is_file { OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY } else { OFlags::PATH };
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if let Ok(file) = rustix::fs::openat(dir, name, flags, Mode::empty()) {
-            self.0.insert(path.to_vec(), Original { file, size: status.stx_size, modified: modified(status) });
+            self.held.insert(path.to_vec(), Original { file, size: status.stx_size, modified: modified(status) });
         }
     }
 
     pub(crate) fn finish(self) -> Originals {
-        Originals(Arc::new(self.0))
+        Originals(Arc::new(self.held))
+    }
+
+    /// Three of four descriptors are for the run itself.
+    fn is_full(&mut self) -> bool {
+        let held = self.held.len();
+        held >= FEW_HELD && held >= *self.most.get_or_insert_with(|| MAX_HELD.min(directory::descriptors_left() / 4))
     }
 }
 

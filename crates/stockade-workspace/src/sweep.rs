@@ -20,7 +20,7 @@ use crate::identity::{self, Identity};
 use crate::listing::Hit;
 use crate::quarantine::{Catch, Quarantine, Reason};
 use crate::replaced::{self, Place};
-use crate::swept::{Finding, Hold, Options, Swept};
+use crate::swept::{Finding, Hold, Left, Options, Swept};
 use crate::walk::{self, Visitor, to_path};
 
 /// Most findings, and most failures, that one sweep lists; what is beyond is put away all the same and counted.
@@ -39,6 +39,7 @@ const TICK: i64 = 10_000_000;
 pub fn sweep(before: &Before, rules: &Rules, options: &Options, quarantine: &mut Quarantine) -> Swept {
     let mut sweeper = Sweeper::new(before, rules, *options, quarantine);
     if let Err(error) = sweeper.run() {
+        sweeper.leave(error.left());
         sweeper.swept.incomplete = Some(error);
     }
     sweeper.swept
@@ -196,10 +197,17 @@ impl<'a> Sweeper<'a> {
                 let name = directory::c_name(name)?;
                 Ok((Identity::of(&directory::status(dir.as_fd(), &name)?), dir, name))
             });
-            let Ok((now, dir, name)) = found else {
-                self.links_above(root, &known.path);
-                self.note(Finding::Removed { path: known.path.clone() });
-                continue;
+            let (now, dir, name) = match found {
+                Ok(found) => found,
+                Err(error) if Left::after(error) == Left::ForNow => {
+                    self.note_failure(path, "look at", Err(error));
+                    continue;
+                }
+                Err(_) => {
+                    self.links_above(root, &known.path);
+                    self.note(Finding::Removed { path: known.path.clone() });
+                    continue;
+                }
             };
             let place = Place { dir: dir.as_fd(), name: &name, path, in_git: false };
             if let Some(reason) = self.difference(&known.identity, &now, None, &place) {
@@ -284,7 +292,10 @@ impl Visitor for Sweeper<'_> {
             Some(parent) => self.open_closed(parent, name, path),
             None => Err(error),
         };
-        if opened.is_err() {
+        if let Err(error) = opened {
+            // What the caller may not enter even as its owner, the run could not either.
+            let is_foreign = matches!(error, Errno::ACCESS | Errno::PERM);
+            self.leave(if is_foreign { Left::Nothing } else { Left::after(error) });
             if self.swept.closed.len() < MAX_LISTED {
                 self.swept.closed.push(to_path(path));
             } else {

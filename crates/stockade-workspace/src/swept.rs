@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{QuarantineError, ScanError};
@@ -70,6 +71,38 @@ pub struct Failure {
     pub error: QuarantineError,
 }
 
+/// Whether a sweep left something where it was, or unlooked at, that the run may have changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Left {
+    /// Everything was looked at and put away that had to be.
+    #[default]
+    Nothing,
+    /// Something is left, and another sweep would leave it too.
+    ForGood,
+    /// Something is left for want of descriptors, memory or room, or for an error of a disk: another sweep may succeed.
+    ForNow,
+}
+
+impl Left {
+    /// What a step leaves that failed so.
+    pub(crate) const fn after(error: Errno) -> Self {
+        match error {
+            Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOMEM
+            | Errno::NOBUFS
+            | Errno::AGAIN
+            | Errno::INTR
+            | Errno::NOSPC
+            | Errno::DQUOT
+            | Errno::IO
+            | Errno::STALE
+            | Errno::TIMEDOUT => Self::ForNow,
+            _ => Self::ForGood,
+        }
+    }
+}
+
 /// What a sweep did.
 #[derive(Debug, Default)]
 pub struct Swept {
@@ -84,4 +117,6 @@ pub struct Swept {
     pub unlisted: u64,
     /// Why the sweep could not look at everything.
     pub incomplete: Option<ScanError>,
+    /// Whether something is left to do.
+    pub left: Left,
 }

@@ -22,6 +22,9 @@ pub(crate) const MAX_WAITING: usize = 128 << 20;
 /// Directories held open at once; the shell's usual limit is 1024 for everything.
 const MAX_OPEN: usize = 128;
 
+/// Directories held open at once where the process may open hardly any more.
+const FEW_OPEN: usize = 8;
+
 /// What a walk tells of.
 pub(crate) trait Visitor {
     /// A directory was read: its descriptor, its path relative to the workspace, its protected entries.
@@ -63,6 +66,8 @@ struct Walk<'a, 'r, V> {
     /// Directories from the workspace down; the first `closed` of them have no descriptor.
     frames: Vec<Frame<'r>>,
     closed: usize,
+    /// How many may have one, once it had to be found out.
+    most: Option<usize>,
     /// Path of the directory at hand.
     path: Vec<u8>,
     entries: u64,
@@ -89,7 +94,8 @@ pub(crate) fn walk_below(
 ) -> Result<(), ScanError> {
     let error = |source| ScanError::Open { path: to_path(path), source };
     let fd = directory::open_below(root, path).map_err(error)?;
-    let mut walk = Walk { root, visitor, frames: Vec::new(), closed: 0, path: path.to_vec(), entries: 0, waiting: 0 };
+    let (frames, path) = (Vec::new(), path.to_vec());
+    let mut walk = Walk { root, visitor, frames, closed: 0, most: None, path, entries: 0, waiting: 0 };
     walk.read(fd, cursor, false)?;
     while walk.step()? {}
     Ok(())
@@ -131,7 +137,11 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
     }
 
     fn close_oldest(&mut self) {
-        while self.frames.len() - self.closed > MAX_OPEN {
+        if self.frames.len() - self.closed <= FEW_OPEN {
+            return;
+        }
+        let most = *self.most.get_or_insert_with(may_be_open);
+        while self.frames.len() - self.closed > most {
             self.frames[self.closed].fd = Err(Errno::AGAIN);
             self.closed += 1;
         }
@@ -184,7 +194,7 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
         if self.frames.is_empty() || self.closed < self.frames.len() {
             return;
         }
-        self.closed = self.frames.len().saturating_sub(MAX_OPEN);
+        self.closed = self.frames.len().saturating_sub(self.most.unwrap_or(FEW_OPEN));
         let deepest = self.frames.last().map_or(0, |frame| frame.path_length);
         let path = self.path[..deepest].to_vec();
         let mut from: Option<(OwnedFd, usize)> = None;
@@ -196,6 +206,11 @@ impl<'r, V: Visitor> Walk<'_, 'r, V> {
             }
         }
     }
+}
+
+/// How many directories a walk may hold open. Half of the descriptors are for whoever looks at what it finds.
+fn may_be_open() -> usize {
+    (directory::descriptors_left() / 2).clamp(FEW_OPEN, MAX_OPEN)
 }
 
 impl Frame<'_> {

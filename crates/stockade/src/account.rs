@@ -84,6 +84,7 @@ pub(crate) fn report(
         network,
         discarded: discarded.iter().take(MAX_DENIALS).map(|path| path.to_string_lossy().into_owned()).collect(),
         quarantined: found.quarantined,
+        unswept: found.is_unswept,
         output,
         stream_failures: stream_failures.iter().map(with_causes).collect(),
     }
@@ -164,9 +165,10 @@ mod tests {
             Expected::of(&plan),
             UNIX_EPOCH,
             finished,
-            Found { failures: vec!["a".into(), "b".into()], ..Found::default() },
+            Found { failures: vec!["a".into(), "b".into()], is_unswept: true, ..Found::default() },
             None,
         );
+        assert_eq!((report.outcome.exit_status(), report.exit_status()), (0, 125));
         let failures: Vec<_> = report.operations.iter().map(|result| result.failed.as_deref()).collect();
         assert_eq!(failures, [None, Some("no such device"), Some("no"), Some("a; b")]);
         let level =

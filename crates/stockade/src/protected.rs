@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
@@ -15,7 +16,7 @@ use stockade_spec::glob::{Case, Glob, Rules};
 use stockade_spec::plan::{Operation, Plan};
 use stockade_spec::report::{Area, MAX_DENIALS, Quarantined};
 use stockade_workspace::{
-    Before, Finding, Hold, Journal, Kept, Options, Quarantine, Reason, StateDirectory, Swept, Watch, sweep,
+    Before, Finding, Hold, Journal, Kept, Left, Options, Quarantine, Reason, StateDirectory, Swept, Watch, sweep,
 };
 
 use crate::error::Error;
@@ -33,9 +34,11 @@ pub(crate) struct ProtectedFiles {
     rules: Rc<Rules>,
     options: Options,
     quarantine: Quarantine,
-    /// There until the sweep is done.
+    /// There until the sweep is done, and left for the next start where it could not be.
     journal: Option<Journal>,
     watch: Option<Watch>,
+    /// What the sweep opens directories with, whatever the run has used up.
+    reserve: Reserve,
     found: Found,
     /// How the end of it went, once it has.
     finished: Option<Result<(), Error>>,
@@ -48,6 +51,8 @@ pub(crate) struct Found {
     pub(crate) quarantined: Vec<Quarantined>,
     /// What could not be looked at or put away.
     pub(crate) failures: Vec<String>,
+    /// Whether something is still as the run left it, although it should not be.
+    pub(crate) is_unswept: bool,
 }
 
 impl ProtectedFiles {
@@ -74,7 +79,17 @@ impl ProtectedFiles {
         let quarantine = Quarantine::new(state, &before);
         let journal = Some(Journal::begin(state, &before, &rules, &options, &quarantine)?);
         let found = Found::default();
-        Ok(Some(Self { before, rules, options, quarantine, journal, watch: None, found, finished: None }))
+        Ok(Some(Self {
+            before,
+            rules,
+            options,
+            quarantine,
+            journal,
+            watch: None,
+            reserve: Reserve::take(),
+            found,
+            finished: None,
+        }))
     }
 
     /// Removes the journal, when nothing has run or nothing is left to do.
@@ -94,9 +109,19 @@ impl ProtectedFiles {
         if self.finished.is_some() {
             return;
         }
+        self.reserve.let_go();
         let swept = sweep(&self.before, &self.rules, &self.options, &mut self.quarantine);
+        let left = swept.left;
         self.take(swept, denials);
-        self.finished = Some(self.abandon());
+        self.found.is_unswept = left != Left::Nothing;
+        self.finished = Some(if left == Left::ForNow { self.postpone() } else { self.abandon() });
+    }
+
+    /// Leaves the journal for the next start.
+    fn postpone(&mut self) -> Result<(), Error> {
+        drop(self.journal.take());
+        self.found.failures.push("the next command with this state directory looks again".to_owned());
+        Ok(())
     }
 
     /// Starts the watch. Its descriptor; `None` where nothing can be watched, which is told among the failures.
@@ -138,6 +163,29 @@ impl ProtectedFiles {
             denials.record(attempt(&workspace, finding));
         }
         self.found.add(Some(&workspace), swept);
+    }
+}
+
+/// Descriptors that are held to be let go of when others are wanted.
+#[derive(Debug, Default)]
+struct Reserve(Vec<OwnedFd>);
+
+/// As many as a sweep of a workspace of any depth needs.
+const RESERVED: usize = 24;
+
+impl Reserve {
+    /// Takes what is wanted, or where there is less, half of that: the run needs some too.
+    fn take() -> Self {
+        let one = || eventfd(0, EventfdFlags::CLOEXEC).ok();
+        let mut held: Vec<OwnedFd> = std::iter::from_fn(one).take(RESERVED).collect();
+        if held.len() < RESERVED {
+            held.truncate(held.len() / 2);
+        }
+        Self(held)
+    }
+
+    fn let_go(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -227,7 +275,7 @@ impl Found {
 
     /// Tells it as an event, for runs that have no report.
     pub(crate) fn tell(&self, workspace: Option<&Path>, tell: &dyn Fn(Event<'_>)) {
-        let Self { quarantined, failures } = self;
+        let Self { quarantined, failures, .. } = self;
         if !quarantined.is_empty() || !failures.is_empty() {
             tell(Event::Recovered { workspace, quarantined, failures });
         }

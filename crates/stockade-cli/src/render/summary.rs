@@ -33,9 +33,15 @@ impl Verbosity {
     }
 }
 
+/// What a user is to know before his tools execute what the command left for them.
+const UNSWEPT: &str = "stockade: the workspace could not be swept: files that git and other tools execute by themselves may have been planted there";
+
 /// The closing lines of a run; empty when there is nothing to say.
 pub(crate) fn summary(report: &Report, verbosity: Verbosity) -> String {
     let mut lines = String::new();
+    if report.unswept {
+        push(&mut lines, UNSWEPT);
+    }
     if verbosity == Verbosity::Quiet {
         return lines;
     }
@@ -74,6 +80,7 @@ pub(crate) fn summary_json(report: &Report) -> String {
         "denials_dropped": report.denials_dropped,
         "network": report.network,
         "quarantined": report.quarantined,
+        "unswept": report.unswept,
         "stream_failures": report.stream_failures,
     });
     escaped_json(&format!("{object}\n"))
@@ -156,6 +163,7 @@ mod tests {
             network: None,
             discarded: Vec::new(),
             quarantined: Vec::new(),
+            unswept: false,
             output: OutputSizes::default(),
             stream_failures: Vec::new(),
         }
@@ -210,6 +218,16 @@ mod tests {
         report.denials.push(Denial { area: Area::Private, ..denial("/home/a/.cache/x") });
         assert_eq!(summary(&report, Verbosity::Normal), "");
         assert!(summary(&report, Verbosity::Verbose).contains(".cache/x"));
+    }
+
+    #[test]
+    fn what_could_not_be_swept_is_told_whatever_is_asked() {
+        let mut report = report(Outcome::Exited { status: 0 });
+        report.unswept = true;
+        for verbosity in [Verbosity::Quiet, Verbosity::Normal] {
+            assert_eq!(summary(&report, verbosity), format!("{UNSWEPT}\n"));
+        }
+        assert!(summary_json(&report).contains("\"status\":125"));
     }
 
     #[test]

@@ -1,24 +1,33 @@
 //! Opening a FIFO waits for the other side (`fifo(7)`), and the other side may be the next to ask.
 //!
 //! So each such opening waits in a thread of its own, which answers when it is through. A process that is killed while it
-//! waits leaves the thread behind; it is released by opening both sides here.
+//! waits leaves the thread behind. That is interrupted by a signal, since opening the other side here would need permissions
+//! that whoever waits need not have, and that can be taken away meanwhile. A thread counts until it has ended, however long
+//! that takes, so that there are never more than may wait.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::capabilities::OwnCapabilities;
 use super::walk::link_of;
+use crate::sys::interrupt;
 use crate::sys::notify::{AddDescriptor, Listener};
 
 /// Openings that wait at a time; more fail with `EAGAIN`.
-const MAX_WAITING: usize = 16;
+pub(super) const MAX_WAITING: usize = 16;
 /// A thread that only opens and answers needs little.
 const STACK: usize = 64 * 1024;
+/// The longest that a thread is waited for which has been interrupted. It takes microseconds, unless its file system does not
+/// answer.
+const END: Duration = Duration::from_millis(100);
+/// After how long it is looked at, and interrupted, again.
+const LOOK: Duration = Duration::from_micros(50);
 
 /// Openings that wait.
 #[derive(Debug, Default)]
@@ -27,7 +36,6 @@ pub(super) struct Waiting(Vec<Opening>);
 #[derive(Debug)]
 struct Opening {
     id: u64,
-    fifo: Arc<OwnedFd>,
     thread: JoinHandle<()>,
 }
 
@@ -45,11 +53,10 @@ impl Waiting {
         if self.0.len() >= MAX_WAITING {
             return Err(Errno::AGAIN);
         }
-        let fifo = Arc::new(fifo);
-        let (listener, place) = (Arc::clone(listener), Arc::clone(&fifo));
+        interrupt::arrange().map_err(|_| Errno::AGAIN)?;
+        let listener = Arc::clone(listener);
         let wait = move || {
-            let opened = own.aside(|| openat(CWD, link_of(place.as_fd()), flags, Mode::empty()));
-            let answer = match opened.flatten() {
+            let answer = match open(&fifo, own, flags) {
                 Ok(file) => give(&listener, id, &file, close_on_exec),
                 Err(error) => listener.respond_errno(id, error.raw_os_error()).map(|_delivered| ()),
             };
@@ -58,15 +65,16 @@ impl Waiting {
         };
         let thread = Builder::new().name("stockade-fifo".into()).stack_size(STACK).spawn(wait);
         let thread = thread.map_err(|_| Errno::AGAIN)?;
-        self.0.push(Opening { id, fifo, thread });
+        self.0.push(Opening { id, thread });
         Ok(())
     }
 
-    /// Ends the openings that are done, and those that `gone` says nobody waits for.
+    /// Lets go of the openings that are done, and ends those that `gone` says nobody waits for.
     fn release(&mut self, gone: impl Fn(&Opening) -> bool) {
         for opening in std::mem::take(&mut self.0) {
-            if opening.thread.is_finished() || gone(&opening) {
-                opening.end();
+            if opening.thread.is_finished() || (gone(&opening) && opening.is_ended()) {
+                // It cannot panic, and would have nothing to say.
+                drop(opening.thread.join());
             } else {
                 self.0.push(opening);
             }
@@ -81,16 +89,22 @@ impl Drop for Waiting {
 }
 
 impl Opening {
-    /// Opens both sides, which lets the thread through, and waits for it. A thread that cannot be let through, because
-    /// the file's permissions have been taken away, is left to end with the supervisor.
-    fn end(self) {
-        let both =
-            openat(CWD, link_of(self.fifo.as_fd()), OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
-        if both.is_ok() || self.thread.is_finished() {
-            // It cannot panic, and would have nothing to say.
-            drop(self.thread.join());
+    /// Interrupts the thread until it ends. Whether it has.
+    fn is_ended(&self) -> bool {
+        let started = Instant::now();
+        while !self.thread.is_finished() && started.elapsed() < END {
+            interrupt::interrupt(&self.thread);
+            std::thread::sleep(LOOK);
         }
+        self.thread.is_finished()
     }
+}
+
+/// Opens a FIFO, given as a place, and waits for its other side.
+fn open(fifo: &OwnedFd, own: OwnCapabilities, flags: OFlags) -> Result<OwnedFd, Errno> {
+    // A thread that could not be interrupted might wait for good.
+    interrupt::permit().map_err(|_| Errno::AGAIN)?;
+    own.aside(|| openat(CWD, link_of(fifo.as_fd()), flags, Mode::empty())).flatten()
 }
 
 /// Puts a file into the process that asks, as the result of its call.

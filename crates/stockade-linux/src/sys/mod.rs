@@ -5,6 +5,7 @@ pub(crate) mod allocator;
 pub(crate) mod clone;
 pub(crate) mod descriptors;
 pub(crate) mod exec;
+pub(crate) mod interrupt;
 pub(crate) mod janitor;
 pub(crate) mod kill;
 pub(crate) mod landlock;

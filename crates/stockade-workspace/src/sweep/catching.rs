@@ -12,7 +12,7 @@ use crate::directory;
 use crate::error::QuarantineError;
 use crate::originals;
 use crate::quarantine::{Catch, Reason};
-use crate::swept::{Failure, Finding, Hold};
+use crate::swept::{Failure, Finding, Hold, Left};
 use crate::walk::to_path;
 
 impl Sweeper<'_> {
@@ -25,7 +25,7 @@ impl Sweeper<'_> {
                 self.note(Finding::PutAway { path: path.clone(), rule, reason, mode, kept, put_back });
             }
             Ok(None) => {}
-            Err(error) => self.fail(Failure { path: path.clone(), error }),
+            Err(error) => self.leave_file(&path, error),
         }
         if let Some(error) = self.quarantine.take_unrecorded() {
             self.fail(Failure { path, error });
@@ -50,10 +50,13 @@ impl Sweeper<'_> {
     pub(super) fn put_away_path(&mut self, root: BorrowedFd<'_>, path: &Path, rule: &str, reason: Reason) {
         let path = path.as_os_str().as_bytes();
         let (parents, _) = directory::split(path);
-        let (Some(identity), Ok(dir)) = (before::look_up(root, path), directory::open_below(root, parents)) else {
-            return;
-        };
-        self.put_away(&Catch { dir: dir.as_fd(), path, identity, rule, reason });
+        let found = directory::open_below(root, parents).and_then(|dir| Ok((before::look_in(dir.as_fd(), path)?, dir)));
+        match found {
+            Ok((identity, dir)) => self.put_away(&Catch { dir: dir.as_fd(), path, identity, rule, reason }),
+            Err(error) if Left::after(error) == Left::ForNow => self.note_failure(path, "look at", Err(error)),
+            // It is not there.
+            Err(_) => {}
+        }
     }
 
     pub(super) fn note(&mut self, finding: Finding) {
@@ -62,6 +65,20 @@ impl Sweeper<'_> {
         } else {
             self.swept.unlisted += 1;
         }
+    }
+
+    /// Takes note of a file that stays where it is.
+    fn leave_file(&mut self, path: &Path, error: QuarantineError) {
+        self.leave(if let QuarantineError::Move { source, .. } = &error {
+            Left::after(*source)
+        } else {
+            Left::ForGood
+        });
+        self.fail(Failure { path: path.to_owned(), error });
+    }
+
+    pub(super) fn leave(&mut self, left: Left) {
+        self.swept.left = self.swept.left.max(left);
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -77,7 +94,7 @@ impl Sweeper<'_> {
         if let Err(source) = result.or_else(|error| if error == Errno::NOENT { Ok(()) } else { Err(error) }) {
             let path = to_path(path);
             let error = QuarantineError::Move { operation, path: path.clone(), source };
-            self.fail(Failure { path, error });
+            self.leave_file(&path, error);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "a test program reports to whoever runs it")]
 
+mod exhaustion;
 mod input;
 mod jobs;
 mod kills;
@@ -41,6 +42,7 @@ const TRIALS: &[&[Trial]] = &[
     surroundings::TRIALS,
     workspaces::TRIALS,
     input::TRIALS,
+    exhaustion::TRIALS,
 ];
 
 fn main() -> ExitCode {

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags, mknodat, openat, renameat_with};
 
 use super::decided::{code, scene};
+use super::fifo::MAX_WAITING;
 use super::*;
 
 /// Ends the other thread of a race, also when the test fails.
@@ -118,4 +119,48 @@ fn fifos_wait_for_their_other_side() {
         child.kill().unwrap();
         child.wait().unwrap();
     });
+}
+
+/// Whoever may open one side only, here for reading, does not leave the other to be opened by the supervisor.
+#[test]
+fn openings_that_nobody_waits_for_end_whatever_the_mode() {
+    // Of an ordinary user's supervisor: of this thread, which the observer is in.
+    set_capabilities(None, NO_CAPABILITIES).unwrap();
+    let scene = scene(Tier::Namespaces);
+    let path = |mode: u32| {
+        let fifo = scene.path(&format!("fifo{mode:o}"));
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(mode), 0).unwrap();
+        fifo
+    };
+    let (readable, writable, closed) = (path(0o400), path(0o200), path(0o600));
+    let abandon = |program: &str, fifo: &std::path::Path| {
+        let script = format!("{program} \"$0\"");
+        let child = Command::new("sh").args(["-c", &script]).arg(fifo).spawn().unwrap();
+        thread::sleep(Duration::from_millis(20));
+        child
+    };
+    scene.run(|| {
+        for _ in 0..20 {
+            for (program, fifo) in [("exec cat", &readable), ("exec echo >", &writable), ("exec cat", &closed)] {
+                let mut child = abandon(program, fifo);
+                if fifo == &closed {
+                    fs::set_permissions(fifo, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+                }
+                child.kill().unwrap();
+                child.wait().unwrap();
+                fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            }
+            assert!(fifo_threads() <= MAX_WAITING, "{} wait", fifo_threads());
+        }
+    });
+    let started = Instant::now();
+    while fifo_threads() > 0 {
+        assert!(started.elapsed() < PATIENCE, "threads are left");
+    }
+}
+
+/// Threads of this process, of which other tests may have some, that open a FIFO.
+fn fifo_threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    tasks.filter(|task| fs::read(task.path().join("comm")).is_ok_and(|name| name == b"stockade-fifo\n")).count()
 }
