@@ -6,6 +6,7 @@
 pub(crate) mod ahead;
 pub(crate) mod channel;
 mod command;
+pub(crate) mod descendants;
 mod discarded;
 pub(crate) mod gate;
 mod init;
@@ -16,7 +17,7 @@ mod privileges;
 pub mod service_message;
 pub mod spawner;
 mod streams;
-mod tree;
+pub(crate) mod tree;
 mod view;
 
 use std::io;

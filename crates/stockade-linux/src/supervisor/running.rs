@@ -452,6 +452,10 @@ impl<'a> Running<'a> {
         let status =
             rustix::process::waitid(id, WaitIdOptions::EXITED).map_err(|error| RunError::Wait(error.into()))?;
         self.parts.sandbox.reaped = true;
+        match self.parts.sandbox.end_heirs() {
+            0 => {}
+            left => return Err(RunError::LeftBehind(left)),
+        }
         Ok(status.as_ref().map_or_else(|| "it is gone".to_owned(), describe))
     }
 

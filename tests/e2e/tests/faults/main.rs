@@ -12,6 +12,7 @@ mod kills;
 #[path = "../containment/options.rs"]
 mod options;
 mod place;
+mod runners;
 mod signals;
 mod steps;
 mod streams;
@@ -37,6 +38,7 @@ const TRIALS: &[&[Trial]] = &[
     kills::TRIALS,
     signals::TRIALS,
     jobs::TRIALS,
+    runners::TRIALS,
     streams::TRIALS,
     surroundings::TRIALS,
     workspaces::TRIALS,
