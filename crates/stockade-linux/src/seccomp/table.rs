@@ -68,6 +68,8 @@ pub(super) enum ArgumentCheck {
     Kill,
     /// The first argument is a process id, 0 for the caller.
     Scheduling,
+    /// `sched_setaffinity`: as [`Self::Scheduling`], and refused where the processors are the limit.
+    Affinity,
     /// `setpriority`: whose priority is set.
     Priority,
     /// `ioprio_set`: whose priority is set.

@@ -24,6 +24,7 @@ fn default_filter() -> SystemCallFilter {
         network: NetworkFilter::Private,
         files: FileObservation { trace_writes: false, trace_reads: false, deny: vec![], protect: vec![] },
         decide_signals: false,
+        keep_processors: false,
     }
 }
 
@@ -45,7 +46,7 @@ fn standing_in_filter() -> SystemCallFilter {
 /// All combinations of the switches.
 fn all_filters() -> Vec<SystemCallFilter> {
     let list = |full: bool| if full { vec!["**/.env".to_owned()] } else { vec![] };
-    (0..512_u32)
+    (0..1024_u32)
         .map(|bits| {
             let on = |bit: u32| bits & (1 << bit) != 0;
             SystemCallFilter {
@@ -63,6 +64,7 @@ fn all_filters() -> Vec<SystemCallFilter> {
                     protect: list(on(6)),
                 },
                 decide_signals: on(7),
+                keep_processors: on(9),
             }
         })
         .collect()

@@ -86,7 +86,7 @@ pub(super) const PROCESSES: &[Call] = &[
     both("tkill", 200, 130, Signal),
     x86("time", 201, Allow),
     both("futex", 202, 98, Allow),
-    both("sched_setaffinity", 203, 122, Check(ArgumentCheck::Scheduling)),
+    both("sched_setaffinity", 203, 122, Check(ArgumentCheck::Affinity)),
     both("sched_getaffinity", 204, 123, Allow),
     both("remap_file_pages", 216, 234, Allow),
     both("set_tid_address", 218, 96, Allow),

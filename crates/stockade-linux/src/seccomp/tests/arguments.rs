@@ -126,6 +126,13 @@ fn signals_and_other_processes() {
         check(&shared_filter(), call, &[(&[1234], ASK), (&[0], ALLOW)]);
         check(&default_filter(), call, &[(&[1234], ALLOW)]);
     }
+    for filter in [default_filter(), shared_filter()] {
+        let kept = SystemCallFilter { keep_processors: true, ..filter };
+        check(&kept, "sched_setaffinity", &[(&[0], ASK), (&[1234], ASK)]);
+        let alone = SystemCallFilter { notify: false, ..kept };
+        check(&alone, "sched_setaffinity", &[(&[0], errno(libc::EPERM)), (&[1234], errno(libc::EPERM))]);
+        check(&alone, "sched_setscheduler", &[(&[0], ALLOW)]);
+    }
     check(&shared_filter(), "setpriority", &[(&[0, 0], ALLOW), (&[0, 1234], ASK), (&[2, 0], ASK)]);
     check(&shared_filter(), "ioprio_set", &[(&[1, 0], ALLOW), (&[1, 1234], ASK), (&[3, 0], ASK)]);
 }
