@@ -147,6 +147,7 @@ pub struct Observer {
     waiting: Waiting,
     network: NetworkFilter,
     nested_namespaces: bool,
+    keep_processors: bool,
     files: FileRules,
     capabilities: OwnCapabilities,
     context: Context,
@@ -170,6 +171,7 @@ impl Observer {
             waiting: Waiting::default(),
             network: filter.network,
             nested_namespaces: filter.nested_namespaces,
+            keep_processors: filter.keep_processors,
             files,
             capabilities,
             context,
@@ -259,6 +261,9 @@ impl Observer {
             Kind::SocketOption => stand_ins::option(self, &asker),
             Kind::ReceiveFrom => stand_ins::receive(self, &asker),
             Kind::ReceiveMessage => stand_ins::receive_message(self, &asker),
+            Kind::Signal if self.keep_processors && meaning.name == "sched_setaffinity" => {
+                forbid(meaning, notification, &asker, log)
+            }
             Kind::Signal => signals::decide(self, &asker, meaning.name, log),
             Kind::FileOpen | Kind::FileChange | Kind::Execute => files::decide(self, &asker, meaning.name, log),
             Kind::Socket => {
@@ -271,11 +276,7 @@ impl Observer {
                 log.record(Attempt::new(Area::Sockets, meaning.name, name).by(asker.process()));
                 Answer::Fail(refusal)
             }
-            Kind::Forbidden | Kind::ForeignArchitecture | Kind::Other => {
-                let target = target_of_forbidden(meaning, notification);
-                log.record(Attempt::new(Area::SystemCalls, meaning.name, target).by(asker.process()));
-                Answer::Fail(refusal(notification))
-            }
+            Kind::Forbidden | Kind::ForeignArchitecture | Kind::Other => forbid(meaning, notification, &asker, log),
         }
     }
 
@@ -305,6 +306,13 @@ impl Observer {
         };
         delivered.map(|_to_somebody| ())
     }
+}
+
+/// Refuses a call, whatever it is about.
+fn forbid(meaning: Meaning, notification: &Notification, asker: &Asker<'_>, log: &mut DenialLog<'_>) -> Answer {
+    let target = target_of_forbidden(meaning, notification);
+    log.record(Attempt::new(Area::SystemCalls, meaning.name, target).by(asker.process()));
+    Answer::Fail(refusal(notification))
 }
 
 fn refusal(notification: &Notification) -> Errno {

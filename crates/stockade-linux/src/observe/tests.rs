@@ -49,6 +49,7 @@ impl Scene {
             network: if landlock { NetworkFilter::UnixOnly } else { NetworkFilter::Private },
             files: FileObservation { trace_writes: false, trace_reads: false, deny: Vec::new(), protect: Vec::new() },
             decide_signals: landlock,
+            keep_processors: false,
         };
         let explanations = Explanations {
             writable: vec![path.clone(), "/dev".into()],

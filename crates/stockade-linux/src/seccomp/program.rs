@@ -128,12 +128,17 @@ fn argument_block(check: ArgumentCheck, filter: &SystemCallFilter, verdicts: Ver
         ArgumentCheck::Kill if filter.decide_signals => verdicts.refuse(libc::EPERM),
         ArgumentCheck::Kill if filter.notify => checks::kill_one(verdicts),
         ArgumentCheck::Fcntl if shared => checks::fcntl_owner(verdicts),
-        ArgumentCheck::Scheduling if shared => checks::ask_unless_self(verdicts),
+        ArgumentCheck::Affinity if filter.keep_processors => verdicts.refuse(libc::EPERM),
+        ArgumentCheck::SetLimit => checks::set_limit(),
+        ArgumentCheck::Limit if shared => checks::ask_unless_own_limit(verdicts),
+        ArgumentCheck::Limit => checks::limit(),
+        ArgumentCheck::Scheduling | ArgumentCheck::Affinity if shared => checks::ask_unless_self(verdicts),
         ArgumentCheck::Priority if shared => checks::own_priority(verdicts, PRIORITY_OF_PROCESS),
         ArgumentCheck::IoPriority if shared => checks::own_priority(verdicts, IO_PRIORITY_OF_PROCESS),
         ArgumentCheck::Kill
         | ArgumentCheck::Fcntl
         | ArgumentCheck::Scheduling
+        | ArgumentCheck::Affinity
         | ArgumentCheck::Priority
         | ArgumentCheck::IoPriority => Verdicts::allow(),
     }

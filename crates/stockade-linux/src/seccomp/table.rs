@@ -68,6 +68,12 @@ pub(super) enum ArgumentCheck {
     Kill,
     /// The first argument is a process id, 0 for the caller.
     Scheduling,
+    /// `sched_setaffinity`: as [`Self::Scheduling`], and refused where the processors are the limit.
+    Affinity,
+    /// `setrlimit`: which limit is set.
+    SetLimit,
+    /// `prlimit64`: as [`Self::Scheduling`], and which limit is set.
+    Limit,
     /// `setpriority`: whose priority is set.
     Priority,
     /// `ioprio_set`: whose priority is set.

@@ -24,6 +24,7 @@ fn default_filter() -> SystemCallFilter {
         network: NetworkFilter::Private,
         files: FileObservation { trace_writes: false, trace_reads: false, deny: vec![], protect: vec![] },
         decide_signals: false,
+        keep_processors: false,
     }
 }
 
@@ -63,6 +64,8 @@ fn all_filters() -> Vec<SystemCallFilter> {
                     protect: list(on(6)),
                 },
                 decide_signals: on(7),
+                // Has nothing to do with files, so that it needs no switch of its own.
+                keep_processors: on(3),
             }
         })
         .collect()

@@ -11,7 +11,7 @@ use stockade_spec::plan::{Operation, Plan};
 
 use super::channel::{Channel, Received};
 use super::message::{FromStage, Status, ToInit};
-use super::{discarded, gate, tree};
+use super::{descendants, discarded, gate};
 use crate::sys::signals::Signals;
 
 /// The child by which a sandbox lives.
@@ -167,12 +167,17 @@ fn signal_everything(signal: Signal, tier: Tier) {
         // is fine.
         rustix::process::kill_process_group(Pid::INIT, signal).ok();
     } else {
-        tree::signal_descendants(signal);
+        descendants::signal(signal);
     }
 }
 
 /// Kills and reaps every process of the sandbox but this one.
 fn end_everything(tier: Tier) {
+    if tier == Tier::Landlock {
+        // However long it takes: the supervisor, if it is there, ends this process and goes on.
+        descendants::end(&[], None);
+        return;
+    }
     loop {
         signal_everything(Signal::KILL, tier);
         match rustix::process::wait(WaitOptions::empty()) {

@@ -115,7 +115,7 @@ const fn needs_namespace_privilege(operation: &Operation) -> bool {
     )
 }
 
-/// Why a run could not be followed to its end. Everything inside has been killed.
+/// Why a run could not be followed to its end. Everything inside has been killed, unless the error says otherwise.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -131,6 +131,9 @@ pub enum RunError {
     /// Init ended without saying how the command did.
     #[error("the inside of the sandbox ended without a report: {0}")]
     InitEnded(String),
+    /// Processes of the sandbox could not be ended: they take up the kernel's time, or fork faster than they are found.
+    #[error("{0} processes of the sandbox could not be ended, and run on")]
+    LeftBehind(usize),
     /// The streams failed.
     #[error("cannot pass on the command's standard streams")]
     Relay(#[from] RelayError),

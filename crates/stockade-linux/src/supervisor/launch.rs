@@ -15,6 +15,7 @@ use super::bounds::Bounds;
 use super::commands::CommandService;
 use super::error::LaunchError;
 use super::gate::GateParts;
+use super::heirs::Heirs;
 use super::namespaces::Namespaces;
 use super::patience::Patience;
 use super::running::{Running, RunningParts};
@@ -134,6 +135,14 @@ pub(super) struct Sandbox {
     pub(super) pidfd: OwnedFd,
     pub(super) pid: Pid,
     pub(super) reaped: bool,
+    pub(super) heirs: Option<Heirs>,
+}
+
+impl Sandbox {
+    /// Ends what init has left, and returns how many processes could not be ended. To be called when init was reaped.
+    pub(super) fn end_heirs(&mut self) -> usize {
+        self.heirs.take().map_or(0, |heirs| heirs.end())
+    }
 }
 
 impl Drop for Sandbox {
@@ -145,6 +154,7 @@ impl Drop for Sandbox {
         rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL).ok();
         let options = rustix::process::WaitIdOptions::EXITED;
         rustix::process::waitid(rustix::process::WaitId::PidFd(self.pidfd.as_fd()), options).ok();
+        self.end_heirs();
     }
 }
 
@@ -183,12 +193,13 @@ fn start_stage(
     let parts = StageParts { plan, ours, service, commands, theirs, inner, mask, entrances, served, ahead: None };
     let namespaced = plan.steps.iter().any(|step| step.operation == Operation::CreateNamespaces);
     let error = if namespaced { LaunchError::Namespaces } else { LaunchError::Process };
+    let heirs = Heirs::expect(plan).map_err(LaunchError::Process)?;
     let (parts, pid, pidfd) = match namespaces.take_for(plan).map_err(error)? {
         Some(maker) => parts.start_by(&maker, bounds),
         None => parts.start(if namespaced { ALL_NAMESPACES } else { 0 }, bounds),
     }
     .map_err(error)?;
-    let sandbox = Sandbox { pidfd, pid, reaped: false };
+    let sandbox = Sandbox { pidfd, pid, reaped: false, heirs };
     Ok(Started { sandbox, channel: parts.ours, service: parts.service, commands: parts.commands })
 }
 
@@ -307,8 +318,8 @@ fn make_running(
     };
     if let (Some(commands), Some(proc)) = (&mut parts.commands, &proc) {
         commands.look_at(proc.try_clone().map_err(LaunchError::Channel)?);
-        parts.proc = Some(proc.try_clone().map_err(LaunchError::Channel)?);
     }
+    parts.proc = proc.as_ref().map(OwnedFd::try_clone).transpose().map_err(LaunchError::Channel)?;
     parts.bounds.watch(parts.plan, proc, store, parts.sandbox.pid)?;
     let gate = parts.service.take().map(|service| {
         let undelivered = notices.into_iter().map(Undelivered::new).collect();

@@ -6,6 +6,7 @@ mod commands;
 mod detach;
 mod error;
 mod gate;
+mod heirs;
 mod job;
 mod launch;
 mod namespaces;

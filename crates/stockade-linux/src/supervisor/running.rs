@@ -18,7 +18,7 @@ use super::job::Job;
 use super::launch::{PrivateDirectories, Sandbox};
 use super::service::SocketService;
 use crate::denials::{Attempt, DenialLog};
-use crate::freeze::{FreezeError, Freezer};
+use crate::freeze::{FreezeError, Freezer, Frozen};
 use crate::observe::gatekeeper::Gatekeeper;
 use crate::observe::{Activity, Observer};
 use crate::relay::{Relay, RelayError, RelayEvent};
@@ -57,7 +57,7 @@ pub(super) struct RunningParts<'a> {
     pub(super) channel: Channel,
     /// Where the plan has a gate; taken when the stage is ready.
     pub(super) service: Option<SocketService>,
-    /// The sandbox's `/proc`, where it lasts.
+    /// The sandbox's `/proc`, where it has its own.
     pub(super) proc: Option<OwnedFd>,
     /// Where the sandbox lasts; taken by whoever has commands for it.
     pub(super) commands: Option<CommandService>,
@@ -173,6 +173,14 @@ impl<'a> Running<'a> {
             source: std::io::ErrorKind::NotFound.into(),
         };
         Freezer::of(self.parts.bounds.groups(), self.parts.sandbox.pid, proc.ok_or_else(missing)?)?.sparing_what_runs()
+    }
+
+    /// The `/proc` of a sandbox that lasts.
+    ///
+    /// # Errors
+    /// When its descriptor cannot be copied.
+    pub fn proc(&self) -> std::io::Result<Option<OwnedFd>> {
+        self.parts.proc.as_ref().map(OwnedFd::try_clone).transpose()
     }
 
     /// Follows the run to its end, looks at what is watched, and asks the gatekeeper about connections that would leave
@@ -374,11 +382,21 @@ impl<'a> Running<'a> {
         if self.job.asked() { self.stop() } else { Ok(()) }
     }
 
-    /// Stops as the command has. Nobody keeps its limits meanwhile, so that all that is inside stops before.
+    /// Stops as the command has. Nobody keeps its limits meanwhile, so that all that is inside stops before, and time goes on: when
+    /// it is over, this process goes on, to end the run.
     fn stop(&mut self) -> Result<(), RunError> {
         self.tell(ToInit::Signal(libc::SIGSTOP))?;
+        let held = self.hold();
+        let alarm = self.parts.bounds.alarm().map_err(RunError::Wait)?;
         self.job.stop(&mut self.parts.relay)?;
-        self.tell(ToInit::Signal(libc::SIGCONT))
+        drop((alarm, held));
+        if self.parts.bounds.is_overdue() { Ok(()) } else { self.tell(ToInit::Signal(libc::SIGCONT)) }
+    }
+
+    /// Holds all that is inside, where there is a way: a program can have SIGCONT sent to itself, which ends the stop by a signal.
+    fn hold(&self) -> Option<Frozen> {
+        let (proc, groups) = (self.parts.proc.as_ref()?, self.parts.bounds.groups());
+        Freezer::of(groups, self.parts.sandbox.pid, proc.as_fd()).ok()?.freeze(&[]).ok()
     }
 
     fn tell(&self, message: ToInit) -> Result<(), RunError> {
@@ -452,6 +470,10 @@ impl<'a> Running<'a> {
         let status =
             rustix::process::waitid(id, WaitIdOptions::EXITED).map_err(|error| RunError::Wait(error.into()))?;
         self.parts.sandbox.reaped = true;
+        match self.parts.sandbox.end_heirs() {
+            0 => {}
+            left => return Err(RunError::LeftBehind(left)),
+        }
         Ok(status.as_ref().map_or_else(|| "it is gone".to_owned(), describe))
     }
 

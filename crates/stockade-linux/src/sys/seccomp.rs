@@ -98,6 +98,7 @@ mod tests {
             network: NetworkFilter::Private,
             files: FileObservation { trace_writes: false, trace_reads: false, deny: vec![], protect: vec![] },
             decide_signals: false,
+            keep_processors: false,
         }
     }
 

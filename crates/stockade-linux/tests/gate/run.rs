@@ -63,6 +63,7 @@ pub(crate) fn plan(routes: Option<GateRoutes>, actions: &[&str]) -> Plan {
         network: NetworkFilter::Private,
         files: FileObservation { trace_writes: false, trace_reads: false, deny: Vec::new(), protect: Vec::new() },
         decide_signals: false,
+        keep_processors: false,
     };
     let [uid, gid] = [rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()];
     let mut operations = vec![

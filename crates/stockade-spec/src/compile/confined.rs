@@ -134,7 +134,9 @@ fn supervision(
     }
     let nested_namespaces = input.policy.kernel.nested_namespaces;
     let network = if has_gate { NetworkFilter::StandIns } else { NetworkFilter::UnixOnly };
-    let filter = SystemCallFilter { nested_namespaces, notify: true, network, files, decide_signals: true };
+    let keep_processors = limits::keeps_processors(input);
+    let filter =
+        SystemCallFilter { nested_namespaces, notify: true, network, files, decide_signals: true, keep_processors };
     Ok(Supervision { filter, weaker: plain(weaker).collect() })
 }
 

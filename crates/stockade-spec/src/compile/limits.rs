@@ -88,6 +88,13 @@ pub(super) fn put(steps: &mut Steps, input: Input<'_>, tier: Tier) -> Vec<Degrad
     degraded
 }
 
+/// Whether the processors that the command is given are the limit, so that programs may not take others. Where it is given all,
+/// there are none to take.
+pub(super) fn keeps_processors(input: Input<'_>) -> bool {
+    let milli = input.policy.limits.milli_cpus;
+    group(input, "cpu").is_none() && milli.is_some_and(|milli| milli.div_ceil(1_000) < input.facts.cpus)
+}
+
 fn limit(steps: &mut Steps, resource: Resource, value: u64, mechanism: LimitMechanism, protection: Protection) {
     steps.add(Operation::Limit { resource, value, mechanism }, protection);
 }

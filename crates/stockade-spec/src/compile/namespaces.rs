@@ -209,6 +209,7 @@ fn filter(input: Input<'_>) -> Result<SystemCallFilter, CompileError> {
             protect: Vec::new(),
         },
         decide_signals: false,
+        keep_processors: limits::keeps_processors(input),
     })
 }
 

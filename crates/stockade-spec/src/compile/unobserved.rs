@@ -4,7 +4,7 @@
 use super::confined::{Supervision, plain};
 use super::error::CompileError;
 use super::view::{Node, Settled};
-use super::{Input, rules};
+use super::{Input, limits, rules};
 use crate::plan::{Degradation, FileObservation, LandlockRuleset, NetworkFilter, SystemCallFilter};
 use crate::policy::WorkspaceAccess;
 use crate::report::Protection;
@@ -42,6 +42,7 @@ pub(super) fn supervision(
         files: FileObservation { trace_writes: false, trace_reads: false, deny: Vec::new(), protect: Vec::new() },
         // Without a listener this refuses every signal; the domain is more exact where it can be.
         decide_signals: !ruleset.scope_signals,
+        keep_processors: limits::keeps_processors(input),
     };
     Ok(Supervision { filter, weaker })
 }

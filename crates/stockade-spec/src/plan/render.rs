@@ -231,6 +231,7 @@ impl fmt::Display for SystemCallFilter {
             (self.nested_namespaces, "; programs may make namespaces"),
             (self.notify, "; refusals become events"),
             (self.decide_signals, "; signals to others are decided"),
+            (self.keep_processors, "; programs cannot choose their processors"),
         ];
         flags.iter().filter(|(on, _)| *on).try_for_each(|(_, words)| f.write_str(words))?;
         self.files.fmt(f)

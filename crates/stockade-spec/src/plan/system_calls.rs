@@ -20,6 +20,9 @@ pub struct SystemCallFilter {
     /// Signals to processes outside are decided by the supervisor (where there is no process namespace); where it cannot be
     /// asked, none to any other process can be sent.
     pub decide_signals: bool,
+    /// Programs stay on the processors that they were given: those are the limit.
+    #[serde(default)]
+    pub keep_processors: bool,
 }
 
 /// What happens to calls that reach for the network.

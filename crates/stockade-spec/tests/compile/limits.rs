@@ -51,6 +51,25 @@ fn control_groups_come_in_order() {
     assert_eq!(mechanisms(&facts, Resource::Memory), [LimitMechanism::CgroupV2]);
 }
 
+/// Whether programs may not choose their processors.
+fn kept(policy: &str, facts: &HostFacts) -> bool {
+    let of = |operation: &Operation| match operation {
+        Operation::SystemCalls { filter } => Some(filter.keep_processors),
+        _ => None,
+    };
+    plan(policy, facts).steps.iter().find_map(|step| of(&step.operation)).expect("a filter")
+}
+
+#[test]
+fn processors_that_are_the_limit_are_kept() {
+    let mut facts = plain();
+    assert!(kept("[limits]\ncpus = 2", &facts));
+    assert!(!kept("", &facts));
+    assert!(!kept("[limits]\ncpus = 8", &facts), "it is given all");
+    facts.cgroups.v1.insert("cpu".into(), "/sys/fs/cgroup/cpu".into());
+    assert!(!kept("[limits]\ncpus = 2", &facts), "the group bounds it");
+}
+
 #[test]
 fn a_part_of_a_processor_needs_a_control_group_or_consent() {
     let error = refusal("[limits]\ncpus = 1.5", &plain());

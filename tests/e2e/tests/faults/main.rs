@@ -10,13 +10,16 @@ mod exhaustion;
 mod input;
 mod jobs;
 mod kills;
+mod memory;
 #[path = "../containment/options.rs"]
 mod options;
 mod place;
+mod runners;
 mod signals;
 mod steps;
 mod streams;
 mod surroundings;
+mod terminals;
 mod traces;
 #[path = "../containment/user.rs"]
 mod user;
@@ -38,6 +41,9 @@ const TRIALS: &[&[Trial]] = &[
     kills::TRIALS,
     signals::TRIALS,
     jobs::TRIALS,
+    runners::TRIALS,
+    memory::TRIALS,
+    terminals::TRIALS,
     streams::TRIALS,
     surroundings::TRIALS,
     workspaces::TRIALS,
