@@ -150,7 +150,7 @@ impl Drop for Sandbox {
 
 /// Tells the stage that it is bounded. One that has failed meanwhile has said why, and that is the error to report.
 fn proceed(channel: &Channel) -> Result<(), LaunchError> {
-    match channel.send(&ToInit::Proceed.encode(), &[]) {
+    match channel.try_send(&ToInit::Proceed.encode(), &[]) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
         result => result.map_err(LaunchError::Channel),
     }

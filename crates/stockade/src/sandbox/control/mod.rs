@@ -35,6 +35,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// that has executed its program, and a signal can stop the command before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// News of the spawner that are taken at a time: what runs inside can have it tell without end.
+const MAX_NEWS: usize = 64;
+
 const DOOR: u64 = 0;
 const SPAWNER: u64 = 1;
 const TIMER: u64 = 2;
@@ -261,7 +264,8 @@ impl<K: Keeper> Control<K> {
 
     /// What the spawner says.
     fn hear(&mut self, denials: &mut DenialLog<'_>) -> io::Result<()> {
-        while let Some((news, descriptor)) = self.commands.next().map_err(io::Error::other)? {
+        for _ in 0..MAX_NEWS {
+            let Some((news, descriptor)) = self.commands.next().map_err(io::Error::other)? else { break };
             let Some(task) = self.tasks.get_mut(news.id()) else { continue };
             let name = task.connection;
             match news {
