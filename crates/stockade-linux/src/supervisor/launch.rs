@@ -326,6 +326,7 @@ fn context(plan: &Plan, init: Pid) -> Context {
         explanations: plan.explanations.clone(),
         supervisor: std::process::id(),
         first_process: init.as_raw_nonzero().get().unsigned_abs(),
+        has_spawner: plan.steps.iter().any(|step| step.operation == Operation::ServeCommands),
         gate: plan.gate_routes().cloned(),
         host_loopback: plan.gate().into_iter().flat_map(GateRules::host_loopback).collect(),
         ranges: plan.gate().map(|rules| rules.ranges),
