@@ -12,15 +12,13 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("looked_into", looked_into),
     ("starved", starved),
     ("others_commands", others_commands),
-    ("streams_under_rules", streams_under_rules),
-    ("ended_under_rules", ended_under_rules),
 ];
 
 /// Longer than anything here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a script in a sandbox; panics when that hangs. Whether it does is what is asked.
-fn in_time(place: &Place, name: &str, script: &str) -> Outcome {
+pub(crate) fn in_time(place: &Place, name: &str, script: &str) -> Outcome {
     let started = Instant::now();
     let mut command = place.command("timeout");
     command.args(["-s", "KILL", &PATIENCE.as_secs().to_string()]).arg(place.program());
@@ -143,47 +141,4 @@ fn others_commands(place: &Place) {
         drop(child.kill());
         drop(child.wait());
     });
-}
-
-/// Runs a command on a pseudo-terminal of which all its streams are; prints what it prints, and exits as it does.
-const ON_TERMINAL: &str = "import os, pty, sys
-sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-
-/// Where the supervisor decides about every file that is opened, commands have streams of every kind all the same, and
-/// what is denied is denied.
-fn streams_under_rules(place: &Place) {
-    place.file("home/project/secret.txt", "hidden\n");
-    place.create("ruled", &["--deny", "**/secret*"]);
-    let script = "cat secret.txt 2>/dev/null || echo denied";
-    let words = ["exec", "ruled", "--", "sh", "-c", script];
-    let path = place.directory("outside").join("output");
-    let file = || Stdio::from(std::fs::File::create(&path).expect("a file"));
-    // Standard input is /dev/null with each; the others are a pipe, a file, and /dev/null.
-    let outcome = place.outcome(&mut place.stockade(&words));
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "denied\n"), "a pipe: {outcome:?}");
-    let outcome = place.outcome(place.stockade(&words).stdin(Stdio::piped()).stdout(file()));
-    assert_eq!(outcome.status, 0, "a file: {outcome:?}");
-    assert_eq!(std::fs::read_to_string(&path).expect("its output"), "denied\n");
-    let outcome = place.outcome(place.stockade(&words).stdout(Stdio::null()).stderr(file()));
-    let told = std::fs::read_to_string(&path).expect("what it says");
-    assert_eq!(outcome.status, 0, "/dev/null: {outcome:?} {told}");
-    let outcome = place.outcome(place.command("python3").args(["-c", ON_TERMINAL]).arg(place.program()).args(words));
-    assert!(outcome.status == 0 && outcome.stdout.contains("denied"), "a terminal: {outcome:?}");
-    // What does not let its memory be read gains nothing by it.
-    let unread = "python3 -c \"import ctypes; ctypes.CDLL(None).prctl(4, 0); print(open('secret.txt').read())\"";
-    let outcome = place.exec("ruled", unread);
-    assert!(outcome.status == 1 && outcome.stderr.contains("PermissionError"), "unread: {outcome:?}");
-    let number = place.done(&["exec", "-d", "ruled", "--", "sh", "-c", script]);
-    let logs = || place.outcome(&mut place.stockade(&["logs", "ruled", &number])).stdout;
-    assert!(soon(|| logs() == "denied\n"), "in the background, {number}: {:?}", logs());
-}
-
-/// There, too, a command whose time is over ends with its descendants and its session.
-fn ended_under_rules(place: &Place) {
-    place.create("ruled", &["--deny", "**/secret*", "--time", "2s"]);
-    let outcome =
-        in_time(place, "ruled", "trap '' TERM HUP; sleep 300 & setsid sleep 300 & (sleep 300 &) ; wait; wait");
-    assert_eq!(outcome.status, 124, "{outcome:?}");
-    // Init may not have reaped them yet.
-    assert!(soon(|| place.running("ruled") == Some((0, 0))), "{:?}", place.running("ruled"));
 }
