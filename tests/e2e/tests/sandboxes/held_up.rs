@@ -1,16 +1,24 @@
 //! What holds up the spawner or the supervisor holds up nobody else, and ends with its sandbox.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Trial;
 use crate::leftovers::soon;
-use crate::place::Place;
+use crate::place::{Outcome, Place};
+use crate::terminals::{BEAT, beat, is_still};
 
-pub(crate) const TRIALS: &[Trial] = &[("time", time), ("flooded", flooded), ("silent_supervisor", silent_supervisor)];
+pub(crate) const TRIALS: &[Trial] = &[
+    ("time", time),
+    ("flooded", flooded),
+    ("output", output),
+    ("caller_that_is_gone", caller_that_is_gone),
+    ("silent_supervisor", silent_supervisor),
+];
 
-/// Stops every process that comes after it, for half a minute.
+/// Stops every process that comes after it, for half a minute. Once one has not executed its program yet, and is our own code,
+/// which nobody may look into, there is the file `held`.
 const STOP_LATER_ONES: &str = "import os, signal, time
 last, end = os.getpid(), time.time() + 30
 print(flush=True)
@@ -19,6 +27,9 @@ while time.time() < end:
         try:
             os.kill(process, signal.SIGSTOP)
             last = process
+            time.sleep(0.01)
+            try: os.readlink(f'/proc/{process}/exe')
+            except PermissionError: open('held', 'w')
         except OSError: pass
 print('went on')";
 
@@ -30,22 +41,17 @@ fn stopper(place: &Place, name: &str) -> Child {
     first
 }
 
-/// Starts commands until one stays: the spawner waits for it.
+/// Starts commands until the spawner waits for one that is stopped.
 fn hold_up(place: &Place, name: &str) -> Vec<Child> {
+    let held = place.folder(name).join("upper/held");
     let mut all = Vec::new();
-    for _ in 0..60 {
+    while !held.exists() {
+        assert!(all.len() < 100, "none was stopped in time");
         let mut command = place.stockade(&["exec", name, "--", "true"]);
         all.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a start"));
         std::thread::sleep(Duration::from_millis(100));
-        let last = all.last_mut().expect("one");
-        if last.try_wait().expect("its state").is_none() {
-            std::thread::sleep(Duration::from_millis(300));
-            if last.try_wait().expect("its state").is_none() {
-                return all;
-            }
-        }
     }
-    panic!("none was stopped");
+    all
 }
 
 /// Waits for the end of each; whether that comes within so many seconds. Those that go on are killed.
@@ -79,6 +85,48 @@ fn flooded(place: &Place) {
     }
     assert!(all_end(all, 8), "the supervisor is held up");
     assert_eq!(place.exec("jam", "echo fine").stdout, "fine\n");
+}
+
+/// A script of Python that runs in a sandbox, and has begun: it has made the file `beat`.
+fn begun(place: &Place, name: &str, script: &str) -> Child {
+    let mut command = place.stockade(&["exec", name, "--", "python3", "-c", script]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a start");
+    assert!(soon(|| !beat(place, name).is_empty()));
+    child
+}
+
+/// Prints without end as soon as it is told something.
+const FLOOD: &str = "import os
+print('begun', file=open('beat', 'w'), flush=True)
+os.read(0, 1)
+while True: os.write(1, b'x' * 4096)";
+
+/// A command that prints more than it may ends, also where what ends commands is held up.
+fn output(place: &Place) {
+    place.create("flood", &["--output", "1MB"]);
+    let mut victim = begun(place, "flood", FLOOD);
+    let first = stopper(place, "flood");
+    let mut all = hold_up(place, "flood");
+    all.push(first);
+    victim.stdin.take().expect("its input").write_all(b"!").expect("it is told");
+    let outcome = Outcome::of(&victim.wait_with_output().expect("an end"));
+    assert_eq!((outcome.status, outcome.stdout.len()), (137, 1_000_000), "{}", outcome.stderr);
+    assert!(all_end(all, 10), "the sandbox goes on");
+    assert_eq!(place.exec("flood", "echo fine").stdout, "fine\n");
+}
+
+/// A command whose caller is killed ends, there too.
+fn caller_that_is_gone(place: &Place) {
+    place.create("left", &[]);
+    let mut victim = begun(place, "left", &format!("import os, time{BEAT}"));
+    let first = stopper(place, "left");
+    let mut all = hold_up(place, "left");
+    all.push(first);
+    victim.kill().expect("SIGKILL");
+    victim.wait().expect("an end");
+    assert!(all_end(all, 15), "the sandbox goes on");
+    assert!(is_still(place, "left"), "the command goes on");
+    assert_eq!(place.exec("left", "echo fine").stdout, "fine\n");
 }
 
 /// The process that supervises a sandbox.

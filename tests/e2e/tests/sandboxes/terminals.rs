@@ -71,19 +71,19 @@ fn on_terminal(place: &Place, name: &str, script: &str) -> Outcome {
 }
 
 /// What a command writes again and again in its workspace.
-fn beat(place: &Place, name: &str) -> String {
+pub(crate) fn beat(place: &Place, name: &str) -> String {
     std::fs::read_to_string(place.folder(name).join("upper/beat")).unwrap_or_default()
 }
 
 /// Whether nothing writes there any more.
-fn is_still(place: &Place, name: &str) -> bool {
+pub(crate) fn is_still(place: &Place, name: &str) -> bool {
     let before = beat(place, name);
     std::thread::sleep(Duration::from_millis(500));
     beat(place, name) == before
 }
 
 /// Writes again and again, for a minute.
-const BEAT: &str = "
+pub(crate) const BEAT: &str = "
 for n in range(1200):
     with open('new', 'w') as new: print(n, file=new)
     os.rename('new', 'beat')

@@ -194,7 +194,7 @@ impl<K: Keeper> Control<K> {
         match ask {
             Ask::Run { command, streams } => self.run(name, *command, streams.map(Into::into), denials),
             Ask::Signal { signal } => self.about_task(name, |commands, id| commands.signal(id, signal)),
-            Ask::End => self.about_task(name, CommandService::end),
+            Ask::End => self.tasks.of(name).map_or(Ok(()), |id| self.end(id)),
             Ask::Stop => {
                 self.tell(name, &Answer::Stopping, None);
                 self.done = true;
@@ -312,9 +312,11 @@ impl<K: Keeper> Control<K> {
         }
         let now = Instant::now();
         for id in self.tasks.late(now) {
-            // One that was to be ended by now ends with the sandbox, for which the spawner is not needed.
-            self.done |= self.tasks.is_ending(id);
-            self.end_for(id, Outcome::TimeLimit, denials)?;
+            if self.tasks.is_ending(id) {
+                self.done = true;
+            } else {
+                self.end_for(id, Outcome::TimeLimit, denials)?;
+            }
         }
         if let Some(outcome) = self.keeper.look() {
             for id in self.tasks.all() {
@@ -337,7 +339,6 @@ impl<K: Keeper> Control<K> {
         if let Some(task) = self.tasks.get_mut(id)
             && task.limit.is_none()
         {
-            task.deadline = Instant::now().checked_add(PATIENCE);
             let (name, option) = match outcome {
                 Outcome::DiskLimit => ("disk", "--disk S"),
                 _ => ("time", "--time D"),
@@ -345,6 +346,13 @@ impl<K: Keeper> Control<K> {
             let attempt = stockade_linux::denials::Attempt::new(Area::Limits, "exceed", name);
             denials.record(attempt.suggestion(option));
             task.limit = Some(outcome);
+        }
+        self.end(id)
+    }
+
+    /// Has a command killed. One that is not gone in time ends with the sandbox, for which the spawner is not needed.
+    fn end(&mut self, id: u32) -> io::Result<()> {
+        if self.tasks.begin_end(id, Instant::now().checked_add(PATIENCE)) {
             self.commands.end(id).map_err(io::Error::other)?;
         }
         Ok(())
@@ -371,10 +379,7 @@ impl<K: Keeper> Control<K> {
         if let Some(connection) = self.connections.remove(&name) {
             epoll::delete(&self.epoll, &connection)?;
         }
-        match self.tasks.of(name) {
-            Some(id) => self.commands.end(id).map_err(io::Error::other),
-            None => Ok(()),
-        }
+        self.tasks.of(name).map_or(Ok(()), |id| self.end(id))
     }
 
     fn watch(&self, name: u64) -> io::Result<()> {
@@ -389,8 +394,8 @@ impl<K: Keeper> Control<K> {
         let Some(connection) = self.connections.get_mut(&name) else { return };
         let told = connection.tell(answer, descriptor).is_ok();
         if !told || (connection.wants_to_write() && self.watch(name).is_err()) {
-            // What is left to be done about it is done when the kernel says that it is over.
-            drop(self.let_go(name));
+            // Where its command cannot be ended, it ends with the sandbox.
+            self.done |= self.let_go(name).is_err();
         }
     }
 
