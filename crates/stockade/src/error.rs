@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stockade_egress::{GateError, UpstreamError};
 use stockade_linux::freeze::FreezeError;
@@ -137,6 +138,9 @@ pub enum Error {
     /// The control socket of a sandbox cannot be made or used.
     #[error("cannot use the control socket of the sandbox")]
     Control(#[source] io::Error),
+    /// The supervisor of a sandbox does not answer, being stopped or held up.
+    #[error("the sandbox's supervisor has not answered within {0:?}; `stockade stop` ends it with its sandbox")]
+    Silent(Duration),
     /// The supervisor of a sandbox did not do what it was asked.
     #[error("the sandbox's supervisor: {0}")]
     Refused(String),

@@ -69,6 +69,8 @@ pub struct Context {
     pub supervisor: u32,
     /// Process id, on the host, of the first process of the sandbox, to which every other one descends.
     pub first_process: u32,
+    /// Whether the second process of the sandbox is the spawner of one that lasts.
+    pub has_spawner: bool,
     /// What the network namespace leads to the gate, where the plan has one.
     pub gate: Option<GateRoutes>,
     /// Rules about loopback addresses that mean the host's: the gatekeeper is asked about these too.

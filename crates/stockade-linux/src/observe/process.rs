@@ -28,6 +28,8 @@ pub(super) struct Status {
     /// The same, and the thread's id, as seen in the innermost process namespace.
     pub(super) process_inside: u32,
     pub(super) thread_inside: u32,
+    /// In how many process namespaces it is, as far as they are seen from here.
+    pub(super) depth: usize,
     /// Effective user of the process, as seen from outside.
     pub(super) user: u32,
     /// Permission bits that new files do not get.
@@ -71,6 +73,7 @@ fn parse_status(text: &[u8]) -> Option<Status> {
         process: last("Tgid")?,
         process_inside: last("NStgid")?,
         thread_inside: last("NSpid")?,
+        depth: field("NStgid")?.split_ascii_whitespace().count(),
         user: field("Uid")?.split_ascii_whitespace().nth(1)?.parse().ok()?,
         umask: u32::from_str_radix(field("Umask")?, 8).ok()?,
     })
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn status_takes_the_innermost_ids() {
         let text = b"Name:\tx\\nTgid:\t9\nUmask:\t0027\nTgid:\t500\nUid:\t1000\t1001\t1000\t1000\nNStgid:\t500\t7\nNSpid:\t501\t8\n";
-        let status = Status { process: 500, process_inside: 7, thread_inside: 8, user: 1001, umask: 0o27 };
+        let status = Status { process: 500, process_inside: 7, thread_inside: 8, depth: 2, user: 1001, umask: 0o27 };
         assert_eq!(parse_status(text), Some(status));
         assert_eq!(parse_status(b"Name:\tx\n"), None);
     }

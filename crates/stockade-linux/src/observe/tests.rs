@@ -65,6 +65,7 @@ impl Scene {
             explanations,
             supervisor: process,
             first_process: process,
+            has_spawner: false,
             gate: None,
             host_loopback: Vec::new(),
             ranges: None,

@@ -41,15 +41,30 @@ impl Channel {
         self.0.try_clone().map(Self)
     }
 
-    /// Sends one packet.
+    /// Sends one packet, and waits until there is room for it. For whoever may wait: the inside, for the supervisor.
     pub(crate) fn send(&self, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_with(packet, descriptors, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends one packet if there is room for it; `WouldBlock` where there is none. For the supervisor: what runs inside can
+    /// keep the other side from reading, and must not stop it thereby.
+    pub(crate) fn try_send(&self, packet: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_with(packet, descriptors, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_with(&self, packet: &[u8], descriptors: &[BorrowedFd<'_>], flags: SendFlags) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        sendmsg(&self.0, &[io::IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        sendmsg(&self.0, &[io::IoSlice::new(packet)], &mut ancillary, flags)?;
         Ok(())
+    }
+
+    /// Says that nothing more will be sent: the other side comes to the end when it has read what is there.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write)?)
     }
 
     /// Takes one packet without waiting.

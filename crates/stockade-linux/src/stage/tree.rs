@@ -5,13 +5,18 @@ use std::fs;
 
 use rustix::process::Pid;
 
-/// The processes that descend from one, and those of the session that it leads, without those that have ended already and
-/// only wait to be reaped.
+/// The processes of the session that one leads, and those that descend from it or from them, without those that have ended
+/// already and only wait to be reaped.
 pub(crate) fn belonging_to(leader: i32) -> Vec<i32> {
-    let all = stats();
+    belonging_in(&stats(), leader)
+}
+
+fn belonging_in(all: &HashMap<i32, Stat>, leader: i32) -> Vec<i32> {
     let parents = all.iter().map(|(&pid, stat)| (pid, stat.parent)).collect();
-    let mut found = descendants(leader, &parents);
-    found.extend(all.iter().filter(|(_, stat)| stat.session == leader).map(|(&pid, _)| pid));
+    let mut found: Vec<i32> = all.iter().filter(|(_, stat)| stat.session == leader).map(|(&pid, _)| pid).collect();
+    // Where the leader has ended, they are no descendants of it any more.
+    let roots = found.iter().copied().chain([leader]).collect();
+    found.extend(descendants(roots, &parents));
     found.sort_unstable();
     found.dedup();
     found.retain(|pid| all.get(pid).is_some_and(|stat| !stat.has_ended));
@@ -77,13 +82,13 @@ fn read(stat: &str) -> Option<Stat> {
     Some(Stat { has_ended, parent, session })
 }
 
-fn descendants(root: i32, parents: &HashMap<i32, i32>) -> Vec<i32> {
+fn descendants(roots: Vec<i32>, parents: &HashMap<i32, i32>) -> Vec<i32> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for (&child, &parent) in parents {
         children.entry(parent).or_default().push(child);
     }
     let mut found = Vec::new();
-    let mut queue = vec![root];
+    let mut queue = roots;
     while let Some(pid) = queue.pop() {
         // A process is nobody's descendant twice, so removing what was visited bounds the loop.
         for child in children.remove(&pid).unwrap_or_default() {
@@ -101,10 +106,18 @@ mod tests {
     #[test]
     fn descendants_are_found_at_any_depth() {
         let parents = HashMap::from([(2, 1), (3, 2), (4, 3), (5, 1), (6, 9), (9, 6)]);
-        let mut found = descendants(2, &parents);
+        let mut found = descendants(vec![2], &parents);
         found.sort_unstable();
         assert_eq!(found, [3, 4]);
-        assert_eq!(descendants(6, &parents), [9, 6], "a cycle ends");
+        assert_eq!(descendants(vec![6], &parents), [9, 6], "a cycle ends");
+    }
+
+    #[test]
+    fn who_belongs_to_a_leader_does_so_when_it_is_gone() {
+        let stat = |parent, session| Stat { has_ended: false, parent, session };
+        // 7 has ended: 8 was its child, 9 has left the session of its parent 8, and 10 has nothing to do with it.
+        let all = HashMap::from([(8, stat(1, 7)), (9, stat(8, 9)), (10, stat(1, 10))]);
+        assert_eq!(belonging_in(&all, 7), [8, 9]);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub enum CommandError {
     /// The spawner has ended: something inside killed it, or the sandbox is ending.
     #[error("the sandbox has ended")]
     Gone,
+    /// The spawner is held up and takes nothing more.
+    #[error("what starts the sandbox's commands is held up, and takes no more orders")]
+    Full,
     /// The spawner sent what is no message.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -120,8 +123,9 @@ impl CommandService {
     }
 
     fn send(&self, message: ToSpawner, descriptors: &[BorrowedFd<'_>]) -> Result<(), CommandError> {
-        self.channel.send(&message.encode(), descriptors).map_err(|error| match error.raw_os_error() {
+        self.channel.try_send(&message.encode(), descriptors).map_err(|error| match error.raw_os_error() {
             Some(libc::EPIPE | libc::ECONNRESET) => CommandError::Gone,
+            Some(libc::EAGAIN) => CommandError::Full,
             _ => CommandError::Channel(error),
         })
     }
@@ -138,4 +142,19 @@ fn written(text: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(rustix::fs::memfd_create(c"command", MemfdFlags::CLOEXEC)?);
     file.write_all(text)?;
     Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spawner_that_reads_nothing_holds_nobody_up() {
+        let (service, theirs) = CommandService::pair().expect("a pair");
+        let refused = (0..100_000).find_map(|_| service.signal(1, libc::SIGUSR1).err());
+        assert!(matches!(refused, Some(CommandError::Full)), "{refused:?}");
+        assert!(matches!(service.end(1), Err(CommandError::Full)));
+        drop(theirs);
+        assert!(matches!(service.end(1), Err(CommandError::Gone)));
+    }
 }

@@ -160,7 +160,7 @@ impl Drop for Sandbox {
 
 /// Tells the stage that it is bounded. One that has failed meanwhile has said why, and that is the error to report.
 fn proceed(channel: &Channel) -> Result<(), LaunchError> {
-    match channel.send(&ToInit::Proceed.encode(), &[]) {
+    match channel.try_send(&ToInit::Proceed.encode(), &[]) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
         result => result.map_err(LaunchError::Channel),
     }
@@ -337,6 +337,7 @@ fn context(plan: &Plan, init: Pid) -> Context {
         explanations: plan.explanations.clone(),
         supervisor: std::process::id(),
         first_process: init.as_raw_nonzero().get().unsigned_abs(),
+        has_spawner: plan.steps.iter().any(|step| step.operation == Operation::ServeCommands),
         gate: plan.gate_routes().cloned(),
         host_loopback: plan.gate().into_iter().flat_map(GateRules::host_loopback).collect(),
         ranges: plan.gate().map(|rules| rules.ranges),

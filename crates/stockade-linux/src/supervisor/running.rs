@@ -399,10 +399,16 @@ impl<'a> Running<'a> {
         Freezer::of(groups, self.parts.sandbox.pid, proc.as_fd()).ok()?.freeze(&[]).ok()
     }
 
-    fn tell(&self, message: ToInit) -> Result<(), RunError> {
-        match self.parts.channel.send(&message.encode(), &[]) {
+    /// Tells init. One that does not read, having more to say than is heard, must not hold this process up: it is told no
+    /// more, which is the supervisor's end to it, and ends everything.
+    fn tell(&mut self, message: ToInit) -> Result<(), RunError> {
+        match self.parts.channel.try_send(&message.encode(), &[]) {
             // It is ending; its last word is in the channel.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+                self.patience = self.patience.or_else(|| Instant::now().checked_add(PATIENCE));
+                self.parts.channel.finish().map_err(RunError::Channel)
+            }
             result => result.map_err(RunError::Channel),
         }
     }

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg, socket_with,
@@ -18,6 +20,9 @@ use super::ask::MAX_LINE;
 
 /// Descriptors that come with one line: those of three streams.
 pub(super) const MAX_DESCRIPTORS: usize = 3;
+/// How long a supervisor may take to let a caller in, to answer a question, and to end. All that takes milliseconds where nothing
+/// holds it up; what holds its sandbox up at the end, it waits a few seconds for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const PIECE: usize = 16 << 10;
 
@@ -39,6 +44,8 @@ impl Conversation {
     /// Connects to the socket `name` in a directory. The length of the directory's path does not matter.
     pub(super) fn connect(directory: BorrowedFd<'_>, name: &str) -> io::Result<Self> {
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Where nobody lets callers in, connecting takes its time once enough of them wait. Sending waits longer, below.
+        set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
         connect(&socket, &address(directory, name)?)?;
         Ok(Self::new(socket))
     }
@@ -54,7 +61,7 @@ impl Conversation {
         while !rest.is_empty() {
             match send_some(&self.socket, rest, along, SendFlags::NOSIGNAL) {
                 Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
-                Err(Errno::AGAIN) => wait(&self.socket, PollFlags::OUT)?,
+                Err(Errno::AGAIN) => wait(&self.socket, PollFlags::OUT, None)?,
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             }
@@ -89,7 +96,22 @@ impl Conversation {
             if let Some(value) = self.next()? {
                 return Ok(value);
             }
-            wait(&self.socket, PollFlags::IN)?;
+            wait(&self.socket, PollFlags::IN, None)?;
+        }
+    }
+
+    /// The next line, if it comes within this time; `TimedOut` otherwise.
+    pub(super) fn wait_within<T: DeserializeOwned>(&mut self, patience: Duration) -> io::Result<T> {
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(value) = self.next()? {
+                return Ok(value);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            wait(&self.socket, PollFlags::IN, Some(left))?;
         }
     }
 
@@ -158,8 +180,11 @@ pub(super) fn address(directory: BorrowedFd<'_>, name: &str) -> io::Result<Socke
     Ok(SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }
 
-fn wait(socket: &OwnedFd, flags: PollFlags) -> io::Result<()> {
-    match poll(&mut [PollFd::new(socket, flags)], None) {
+/// Waits for an event, at most for a while.
+fn wait(socket: &OwnedFd, flags: PollFlags, most: Option<Duration>) -> io::Result<()> {
+    // Rounded up, so that the time has really come when poll returns.
+    let most = most.and_then(|most| Timespec::try_from(most + Duration::from_micros(100)).ok());
+    match poll(&mut [PollFd::new(socket, flags)], most.as_ref()) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

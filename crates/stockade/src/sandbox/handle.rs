@@ -11,9 +11,9 @@ use stockade_spec::{CompileError, Tier};
 use stockade_workspace::StateDirectory;
 use stockade_workspace::sandboxes::{self, New, Prune, Pruned, Summary, Tidied};
 
-use super::ask::{Answer, Ask, Status};
+use super::ask::{Answer, Status};
 use super::control;
-use super::conversation::Conversation;
+use super::conversation::{self, Conversation};
 use super::exec::{self, Exec, Executed};
 use super::recorder::{self, Recorder};
 use super::settings::{Options, Settings};
@@ -232,55 +232,13 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Lets go of the supervisor, which stays for as long as it has a connection.
+    pub(super) fn let_go(&self) {
+        self.idle().take();
+    }
+
     fn idle(&self) -> MutexGuard<'_, Option<Conversation>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What runs in it; `None` where it has no supervisor.
-    ///
-    /// # Errors
-    /// When the supervisor does not answer as it should.
-    pub fn status(&self) -> Result<Option<Status>, Error> {
-        match self.ask(&Ask::Status)? {
-            Some(Answer::Status(status)) => Ok(Some(status)),
-            None => Ok(None),
-            Some(other) => Err(out_of_place(&other)),
-        }
-    }
-
-    /// Ends everything that runs in it, and waits for that. What is kept on disk stays. What ran; `None` where nothing did.
-    ///
-    /// # Errors
-    /// When the supervisor does not do it.
-    pub fn stop(&self) -> Result<Option<Status>, Error> {
-        self.idle().take();
-        let mut status = None;
-        for _ in 0..ATTEMPTS {
-            if !self.kept.is_running()? {
-                return Ok(status);
-            }
-            // One that is starting does not listen yet.
-            if status.is_none() {
-                status = self.status()?;
-                if status.is_some() {
-                    self.ask(&Ask::Stop)?;
-                }
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Err(Error::Refused("it does not end; try again in a moment".to_owned()))
-    }
-
-    /// Asks one question, if there is a supervisor.
-    fn ask(&self, ask: &Ask) -> Result<Option<Answer>, Error> {
-        let Some(mut conversation) = self.connect()? else { return Ok(None) };
-        let answer = conversation.send(ask, &[]).and_then(|()| conversation.wait());
-        match answer {
-            Ok(answer) => Ok(Some(answer)),
-            // It ended meanwhile.
-            Err(error) if exec::is_gone(&error) => Ok(None),
-            Err(error) => Err(Error::Control(error)),
-        }
     }
 
     /// Connects to the supervisor, and starts it first where there is none.
@@ -303,6 +261,7 @@ impl Sandbox {
             Ok(conversation) => Ok(Some(conversation)),
             Err(error) => match error.kind() {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Ok(None),
+                std::io::ErrorKind::WouldBlock => Err(Error::Silent(conversation::PATIENCE)),
                 _ => Err(Error::Control(error)),
             },
         }

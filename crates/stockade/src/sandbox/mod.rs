@@ -49,6 +49,7 @@ mod recorder;
 mod review;
 mod settings;
 mod start;
+mod stop;
 mod versions;
 
 pub use apply::Application;

@@ -12,7 +12,6 @@ use crate::place::Place;
 pub(crate) const TRIALS: &[Trial] = &[
     ("output", output),
     ("time", time),
-    ("time_of_one_that_holds_up_others", time_of_one_that_holds_up_others),
     ("processes", processes),
     ("memory", memory),
     ("disk", disk),
@@ -51,43 +50,6 @@ fn time(place: &Place) {
     let outcome = place.exec("slow", "trap '' TERM INT HUP; sleep 30 & while :; do wait; done");
     assert_eq!(outcome.status, 124, "{outcome:?}");
     assert_eq!(place.running("slow"), Some((0, 0)));
-}
-
-/// Stops every process that comes after it, for half a minute.
-const STOP_LATER_ONES: &str = "import os, signal, time
-last, end = os.getpid(), time.time() + 30
-print(flush=True)
-while time.time() < end:
-    for process in range(last + 1, last + 40):
-        try:
-            os.kill(process, signal.SIGSTOP)
-            last = process
-        except OSError: pass
-print('went on')";
-
-/// Commands that are stopped before they execute their programs hold up what starts and ends commands. The time of the one
-/// that stops them ends all the same.
-fn time_of_one_that_holds_up_others(place: &Place) {
-    place.create("slow", &["--time", "4s"]);
-    let mut command = place.stockade(&["exec", "slow", "--", "python3", "-c", STOP_LATER_ONES]);
-    let started = Instant::now();
-    let mut first = command.stdout(Stdio::piped()).spawn().expect("a start");
-    let mut stdout = BufReader::new(first.stdout.take().expect("its output"));
-    stdout.read_line(&mut String::new()).expect("its first line");
-    let mut others = Vec::new();
-    while started.elapsed() < Duration::from_secs(3) {
-        let mut command = place.stockade(&["exec", "slow", "--", "true"]);
-        others.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a start"));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(first.wait().expect("an end").code(), Some(124));
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
-    let mut later = String::new();
-    stdout.read_line(&mut later).expect("the rest");
-    assert_eq!(later, "");
-    let ends: Vec<_> = others.into_iter().map(|mut other| other.wait().expect("an end").code()).collect();
-    assert!(ends.iter().any(|end| *end != Some(0)), "none was stopped: {ends:?}");
-    assert_eq!(place.exec("slow", "echo fine").stdout, "fine\n");
 }
 
 const BOMB: &str = "import os, time

@@ -10,6 +10,7 @@ mod attacks;
 mod bounds;
 mod crossing;
 mod disks;
+mod held_up;
 mod inside;
 mod kills;
 mod leftovers;
@@ -25,6 +26,7 @@ mod place;
 mod run;
 mod services;
 mod spawner;
+mod terminals;
 mod tree;
 #[path = "../containment/user.rs"]
 mod user;
@@ -52,6 +54,8 @@ const TRIALS: &[(&str, &[Trial])] = &[
     ("mapped", mapped::TRIALS),
     ("inside", inside::TRIALS),
     ("spawner", spawner::TRIALS),
+    ("terminals", terminals::TRIALS),
+    ("held_up", held_up::TRIALS),
     ("bounds", bounds::TRIALS),
     ("outside", outside::TRIALS),
     ("disks", disks::TRIALS),

@@ -15,10 +15,10 @@ pub(crate) const TRIALS: &[Trial] = &[
 ];
 
 /// Longer than anything here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a script in a sandbox; panics when that hangs. Whether it does is what is asked.
-fn in_time(place: &Place, name: &str, script: &str) -> Outcome {
+pub(crate) fn in_time(place: &Place, name: &str, script: &str) -> Outcome {
     let started = Instant::now();
     let mut command = place.command("timeout");
     command.args(["-s", "KILL", &PATIENCE.as_secs().to_string()]).arg(place.program());

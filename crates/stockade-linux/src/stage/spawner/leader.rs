@@ -17,6 +17,9 @@ use crate::sys::clone::{Memory, exit_now, spawn};
 use crate::sys::signals::Signals;
 use crate::sys::wait::{self, Change};
 
+/// Stands for SIGSTOP, which nothing but a process itself would get: the leader stops the command at it, and goes on.
+pub(super) const STOP: i32 = libc::SIGPWR;
+
 /// Signals that are passed on to the command.
 const PASSED_ON: &[i32] = &[
     libc::SIGHUP,
@@ -27,6 +30,7 @@ const PASSED_ON: &[i32] = &[
     libc::SIGUSR2,
     libc::SIGCONT,
     libc::SIGTSTP,
+    STOP,
 ];
 
 /// Leads the session, starts the command in it, and tells of it. Exits with 0 when it has told how the command ended.
@@ -82,6 +86,7 @@ fn pass_on(signal: i32, command: Pid) {
     if signal == libc::SIGCHLD {
         return;
     }
+    let signal = if signal == STOP { libc::SIGSTOP } else { signal };
     // It may have ended meanwhile; then there is nothing to signal.
     if let Some(signal) = Signal::from_named_raw(signal) {
         rustix::process::kill_process_group(command, signal).ok();

@@ -115,7 +115,9 @@ impl Spawner {
     }
 
     fn signal(&self, id: u32, signal: i32) {
-        let (Some((pid, running)), Some(signal)) = (self.find(id), Signal::from_named_raw(signal)) else { return };
+        let Some((pid, running)) = self.find(id) else { return };
+        let signal = if running.led && signal == libc::SIGSTOP { leader::STOP } else { signal };
+        let Some(signal) = Signal::from_named_raw(signal) else { return };
         // A leader passes it on. A command without a terminal leads its own process group. Either may have ended meanwhile;
         // then there is nothing to signal.
         if running.led || rustix::process::kill_process_group(pid, signal).is_err() {
@@ -134,7 +136,12 @@ impl Spawner {
             };
             let Some(&Running { id, led }) = self.commands.get(&pid) else { continue };
             let status = match change {
-                Change::Stopped(_) if led => continue,
+                // Only code inside stops a leader. Nobody would hear of its command any more, and what has stopped it once can do
+                // it again: it ends, of which there is news then.
+                Change::Stopped(_) if led => {
+                    session::kill(pid);
+                    continue;
+                }
                 Change::Stopped(signal) => {
                     self.tell(FromSpawner::Stopped { id, signal })?;
                     continue;
@@ -144,9 +151,14 @@ impl Spawner {
             };
             self.commands.remove(&pid);
             // A leader that came to its own end has told how the command ended.
-            if !(led && status == Status::Exited(0)) {
-                self.tell(ended(id, status, usage))?;
+            if led && status == Status::Exited(0) {
+                continue;
             }
+            // With any other its command may go on, which is not to be told as an end.
+            if led {
+                session::kill_rest(pid);
+            }
+            self.tell(ended(id, status, usage))?;
         }
     }
 

@@ -12,6 +12,12 @@ const MOST_LOOKS: usize = 64;
 
 /// Kills the process, its descendants, and every process of its session.
 pub(super) fn kill(leader: Pid) {
+    kill_rest(leader);
+    kill_process(leader, Signal::KILL).ok();
+}
+
+/// Kills what belongs to a process that may be gone: no other one gets its number for as long as its session has members.
+pub(super) fn kill_rest(leader: Pid) {
     for _ in 0..MOST_LOOKS {
         let found = tree::belonging_to(leader.as_raw_nonzero().get());
         let mut killed = false;
@@ -22,5 +28,4 @@ pub(super) fn kill(leader: Pid) {
             break;
         }
     }
-    kill_process(leader, Signal::KILL).ok();
 }

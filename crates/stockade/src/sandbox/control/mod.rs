@@ -34,6 +34,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// that has executed its program, and a signal can stop the command before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// News of the spawner that are taken at a time: what runs inside can have it tell without end.
+const MAX_NEWS: usize = 64;
+
 const DOOR: u64 = 0;
 const SPAWNER: u64 = 1;
 const TIMER: u64 = 2;
@@ -190,7 +193,7 @@ impl<K: Keeper> Control<K> {
         match ask {
             Ask::Run { command, streams } => self.run(name, *command, streams.map(Into::into), denials),
             Ask::Signal { signal } => self.about_task(name, |commands, id| commands.signal(id, signal)),
-            Ask::End => self.about_task(name, CommandService::end),
+            Ask::End => self.tasks.of(name).map_or(Ok(()), |id| self.end(id)),
             Ask::Stop => {
                 self.tell(name, &Answer::Stopping, None);
                 self.done = true;
@@ -260,7 +263,8 @@ impl<K: Keeper> Control<K> {
 
     /// What the spawner says.
     fn hear(&mut self, denials: &mut DenialLog<'_>) -> io::Result<()> {
-        while let Some((news, descriptor)) = self.commands.next().map_err(io::Error::other)? {
+        for _ in 0..MAX_NEWS {
+            let Some((news, descriptor)) = self.commands.next().map_err(io::Error::other)? else { break };
             let Some(task) = self.tasks.get_mut(news.id()) else { continue };
             let name = task.connection;
             match news {
@@ -307,9 +311,11 @@ impl<K: Keeper> Control<K> {
         }
         let now = Instant::now();
         for id in self.tasks.late(now) {
-            // One that was to be ended by now ends with the sandbox, for which the spawner is not needed.
-            self.done |= self.tasks.is_ending(id);
-            self.end_for(id, Outcome::TimeLimit, denials)?;
+            if self.tasks.is_ending(id) {
+                self.done = true;
+            } else {
+                self.end_for(id, Outcome::TimeLimit, denials)?;
+            }
         }
         if let Some(outcome) = self.keeper.look() {
             for id in self.tasks.all() {
@@ -332,7 +338,6 @@ impl<K: Keeper> Control<K> {
         if let Some(task) = self.tasks.get_mut(id)
             && task.limit.is_none()
         {
-            task.deadline = Instant::now().checked_add(PATIENCE);
             let (name, option) = match outcome {
                 Outcome::DiskLimit => ("disk", "--disk S"),
                 _ => ("time", "--time D"),
@@ -340,6 +345,13 @@ impl<K: Keeper> Control<K> {
             let attempt = stockade_linux::denials::Attempt::new(Area::Limits, "exceed", name);
             denials.record(attempt.suggestion(option));
             task.limit = Some(outcome);
+        }
+        self.end(id)
+    }
+
+    /// Has a command killed. One that is not gone in time ends with the sandbox, for which the spawner is not needed.
+    fn end(&mut self, id: u32) -> io::Result<()> {
+        if self.tasks.begin_end(id, Instant::now().checked_add(PATIENCE)) {
             self.commands.end(id).map_err(io::Error::other)?;
         }
         Ok(())
@@ -366,10 +378,7 @@ impl<K: Keeper> Control<K> {
         if let Some(connection) = self.connections.remove(&name) {
             epoll::delete(&self.epoll, &connection)?;
         }
-        match self.tasks.of(name) {
-            Some(id) => self.commands.end(id).map_err(io::Error::other),
-            None => Ok(()),
-        }
+        self.tasks.of(name).map_or(Ok(()), |id| self.end(id))
     }
 
     fn watch(&self, name: u64) -> io::Result<()> {
@@ -384,8 +393,8 @@ impl<K: Keeper> Control<K> {
         let Some(connection) = self.connections.get_mut(&name) else { return };
         let told = connection.tell(answer, descriptor).is_ok();
         if !told || (connection.wants_to_write() && self.watch(name).is_err()) {
-            // What is left to be done about it is done when the kernel says that it is over.
-            drop(self.let_go(name));
+            // Where its command cannot be ended, it ends with the sandbox.
+            self.done |= self.let_go(name).is_err();
         }
     }
 

@@ -22,11 +22,13 @@ pub(super) struct Task {
     pub(super) exec_failed: Option<i32>,
     /// The limit for which it is being ended.
     pub(super) limit: Option<Outcome>,
+    /// Whether it is being ended, for whatever reason.
+    is_ending: bool,
 }
 
 impl Task {
     pub(super) fn new(connection: u64, deadline: Option<Instant>) -> Self {
-        Self { connection, started: Instant::now(), deadline, exec_failed: None, limit: None }
+        Self { connection, started: Instant::now(), deadline, exec_failed: None, limit: None, is_ending: false }
     }
 
     /// How it ended, by the spawner's word.
@@ -122,9 +124,16 @@ impl Tasks {
         self.0.iter().filter(|(_, task)| is_late(task)).map(|(id, _)| *id).collect()
     }
 
-    /// Whether a command is being ended for a limit.
+    /// Whether a command is being ended.
     pub(super) fn is_ending(&self, id: u32) -> bool {
-        self.0.get(&id).is_some_and(|task| task.limit.is_some())
+        self.0.get(&id).is_some_and(|task| task.is_ending)
+    }
+
+    /// Notes that a command is to have ended by then; whether that is new.
+    pub(super) fn begin_end(&mut self, id: u32, deadline: Option<Instant>) -> bool {
+        let Some(task) = self.0.get_mut(&id).filter(|task| !task.is_ending) else { return false };
+        (task.is_ending, task.deadline) = (true, deadline);
+        true
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
