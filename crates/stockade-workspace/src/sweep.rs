@@ -154,9 +154,8 @@ impl<'a> Sweeper<'a> {
     }
 
     fn new_link(&mut self, root: BorrowedFd<'_>, path: &Path) {
-        let now = before::look_up(root, path.as_os_str().as_bytes());
-        if now.is_some_and(|now| now.kind() == FileType::Symlink) && self.before.find(path).is_none() {
-            self.put_away_path(root, path, REFERENCE_RULE, Reason::Appeared);
+        if self.before.find(path).is_none() {
+            self.put_away_if(root, path, REFERENCE_RULE, Reason::Appeared, |now| now.kind() == FileType::Symlink);
         }
     }
 

@@ -10,6 +10,7 @@ use super::{MAX_LISTED, Sweeper};
 use crate::before;
 use crate::directory;
 use crate::error::QuarantineError;
+use crate::identity::Identity;
 use crate::originals;
 use crate::quarantine::{Catch, Reason};
 use crate::swept::{Failure, Finding, Hold, Left};
@@ -48,10 +49,22 @@ impl Sweeper<'_> {
     }
 
     pub(super) fn put_away_path(&mut self, root: BorrowedFd<'_>, path: &Path, rule: &str, reason: Reason) {
+        self.put_away_if(root, path, rule, reason, |_| true);
+    }
+
+    pub(super) fn put_away_if(
+        &mut self,
+        root: BorrowedFd<'_>,
+        path: &Path,
+        rule: &str,
+        reason: Reason,
+        wanted: impl FnOnce(&Identity) -> bool,
+    ) {
         let path = path.as_os_str().as_bytes();
         let (parents, _) = directory::split(path);
         let found = directory::open_below(root, parents).and_then(|dir| Ok((before::look_in(dir.as_fd(), path)?, dir)));
         match found {
+            Ok((identity, _)) if !wanted(&identity) => {}
             Ok((identity, dir)) => self.put_away(&Catch { dir: dir.as_fd(), path, identity, rule, reason }),
             Err(error) if Left::after(error) == Left::ForNow => self.note_failure(path, "look at", Err(error)),
             // It is not there.
