@@ -91,7 +91,7 @@ impl Inside {
         let mut listed = BTreeSet::new();
         for inside in numbers(&all).into_iter().filter(|&inside| !self.is_own(inside)) {
             let is_alive = alive.contains(&inside)
-                || match self.listed_process(inside) {
+                || match self.listed_process(inside)? {
                     Some(process) => !process.has_ended()?,
                     None => false,
                 };
@@ -105,11 +105,13 @@ impl Inside {
     /// The namespace of these processes; `None` where all of them have ended.
     pub(super) fn namespace(&self, listed: &BTreeSet<u32>) -> Found<Option<Namespace>> {
         let mut obstacle = None;
-        for process in listed.iter().filter_map(|&inside| self.listed_process(inside)) {
-            match status::namespace(process.directory.as_fd()) {
-                Ok(namespace) => return Found { found: Some(namespace), obstacle: None },
-                Err(Errno::NOENT | Errno::SRCH) => {}
-                Err(_) => obstacle = Some(FreezeError::NotPermitted { process: process.named() }),
+        for process in listed.iter().filter_map(|&inside| self.listed_process(inside).transpose()) {
+            let namespace = process.map(|process| (status::namespace(process.directory.as_fd()), process));
+            match namespace {
+                Ok((Ok(namespace), _)) => return Found { found: Some(namespace), obstacle: None },
+                Ok((Err(Errno::NOENT | Errno::SRCH), _)) => {}
+                Ok((Err(_), process)) => obstacle = Some(FreezeError::NotPermitted { process: process.named() }),
+                Err(error) => obstacle = Some(error),
             }
         }
         Found { found: None, obstacle }
@@ -117,20 +119,25 @@ impl Inside {
 
     /// The files of a workspace that processes but the caller's own may change unseen.
     pub(super) fn unseen(&self, workspace: &Path) -> Result<Unseen, FreezeError> {
-        let init = self.listed_process(1);
+        let init = self.listed_process(1)?;
         let ground = init.and_then(|init| Ground::open(init.directory.as_fd(), workspace, self.outer.as_fd()).ok());
         let (device, mut files) = (ground.as_ref().map_or(0, Ground::device), Files::new());
-        for process in self.listed(&BTreeSet::new())?.into_iter().filter_map(|inside| self.listed_process(inside)) {
-            process.add_shared(device, &mut files)?;
+        for inside in self.listed(&BTreeSet::new())? {
+            let process = self.listed_process(inside)?;
+            process.map_or(Ok(()), |process| process.add_shared(device, &mut files))?;
         }
         let under_way = unseen::is_under_way(self.outer.as_fd());
         Ok(Unseen { under_way, ..Unseen::of(files, ground.as_ref()) })
     }
 
-    fn listed_process(&self, inside: u32) -> Option<Process> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = kernel_file::open(&self.inner, inside.to_string(), flags).ok()?;
-        Some(Process { pid: 0, inside, directory })
+    /// A process by its inner number; `None` where there is none. One that cannot be opened, as when the caller has too many
+    /// files open, is not passed over.
+    fn listed_process(&self, inside: u32) -> Result<Option<Process>, FreezeError> {
+        match kernel_file::open(&self.inner, inside.to_string(), OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(directory) => Ok(Some(Process { pid: 0, inside, directory })),
+            Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+            Err(error) => Err(FreezeError::call("look at a process of the sandbox", error)),
+        }
     }
 
     /// The processes of the namespace, but init. Of those in `known`, the inner number is known already.
