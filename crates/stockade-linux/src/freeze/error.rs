@@ -60,8 +60,11 @@ pub enum FreezeError {
         /// How long was tried.
         waited_ms: u64,
     },
-    /// A process is executing a program that its file system does not deliver. What had been stopped goes on when it has.
-    #[error("a process of the sandbox has been starting a program for {waited_ms} ms; is its file system there?")]
+    /// A process is executing a program that its file system does not deliver, or cannot since one of its threads is traced by
+    /// a process that does not let it end. What had been stopped goes on when it has; until then nothing more is tried.
+    #[error(
+        "a process of the sandbox has been starting a program for {waited_ms} ms; is its file system there, or is it traced by another process?"
+    )]
     Stuck {
         /// How long was waited.
         waited_ms: u64,

@@ -26,14 +26,14 @@ mod unseen;
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::Pid;
 
 pub use self::error::{FreezeError, Named};
 use self::group::{Form, Group};
 use self::inside::Inside;
-use self::session::Session;
+use self::session::{Session, Stuck};
 pub use self::unseen::Unseen;
 
 /// How often it is tried anew when a process was mistaken for another one.
@@ -55,6 +55,8 @@ pub enum Mechanism {
 pub struct Freezer {
     group: Option<Arc<Group>>,
     inside: Arc<Inside>,
+    /// The thread that an attempt left behind, of which there is never more than one.
+    stuck: Mutex<Option<Stuck>>,
 }
 
 impl Freezer {
@@ -69,7 +71,7 @@ impl Freezer {
         proc: BorrowedFd<'_>,
     ) -> Result<Self, FreezeError> {
         let group = groups.into_iter().find_map(Group::open).map(Arc::new);
-        Ok(Self { group, inside: Arc::new(Inside::new(init, proc)?) })
+        Ok(Self { group, inside: Arc::new(Inside::new(init, proc)?), stuck: Mutex::default() })
     }
 
     /// Takes what runs in the sandbox now for the caller's own, like init: it does nothing unless it is told, and is not stopped
@@ -119,12 +121,22 @@ impl Freezer {
             return Ok(Frozen(Hold::Group(is_ours.then(|| Arc::clone(group)))));
         }
         for _ in 1..TRIES {
-            match Session::start(&self.inside, in_hand) {
+            match self.trace(in_hand) {
                 Err(FreezeError::Mistaken) => {}
                 other => return Ok(Frozen(Hold::Traced(other?))),
             }
         }
-        Ok(Frozen(Hold::Traced(Session::start(&self.inside, in_hand)?)))
+        Ok(Frozen(Hold::Traced(self.trace(in_hand)?)))
+    }
+
+    /// Stops everything by a thread that traces. While one of before is stuck, another would be, by the same process.
+    fn trace(&self, in_hand: &[u32]) -> Result<Session, FreezeError> {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = stuck.as_ref().and_then(Stuck::error) {
+            return Err(error);
+        }
+        *stuck = None;
+        Session::start(&self.inside, in_hand, &mut stuck)
     }
 }
 

@@ -45,7 +45,8 @@ pub(super) struct Session {
 type Said = (u32, Result<(usize, usize), FreezeError>);
 
 impl Session {
-    pub(super) fn start(inside: &Arc<Inside>, in_hand: &[u32]) -> Result<Self, FreezeError> {
+    /// Stops everything. A thread that does not come back is left in `stuck`.
+    pub(super) fn start(inside: &Arc<Inside>, in_hand: &[u32], stuck: &mut Option<Stuck>) -> Result<Self, FreezeError> {
         let (say, said) = sync_channel(1);
         let (word, wait) = sync_channel(1);
         let (inside, in_hand) = (Arc::clone(inside), in_hand.to_vec());
@@ -62,12 +63,29 @@ impl Session {
                 end(thread, number);
                 Err(error)
             }
-            // It ends by itself, since nobody listens.
             Err(Silence::Stuck) => {
-                let waited_ms = u64::try_from((LIMIT + GRACE).as_millis()).unwrap_or(u64::MAX);
-                Err(FreezeError::Stuck { waited_ms })
+                let since = Instant::now().checked_sub(LIMIT + GRACE).unwrap_or_else(Instant::now);
+                Err(stuck.insert(Stuck { thread, since }).told())
             }
         }
+    }
+}
+
+/// A thread that the kernel keeps, and since when. It ends by itself when it is let through, since nobody listens.
+#[derive(Debug)]
+pub(super) struct Stuck {
+    thread: JoinHandle<()>,
+    since: Instant,
+}
+
+impl Stuck {
+    /// What is told while it lives; `None` when it has ended.
+    pub(super) fn error(&self) -> Option<FreezeError> {
+        (!self.thread.is_finished()).then(|| self.told())
+    }
+
+    fn told(&self) -> FreezeError {
+        FreezeError::Stuck { waited_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX) }
     }
 }
 

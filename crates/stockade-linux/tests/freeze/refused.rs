@@ -1,5 +1,6 @@
 //! What cannot be stopped is named, and everything else goes on.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -57,6 +58,51 @@ fn a_process_that_another_one_traces() {
     step("stopped");
     sandbox.wait_for("continued");
     sandbox.until(|| letter() == 'R');
+}
+
+/// Executes a program while a thread of its process is traced, whose end the tracer does not wait for.
+const EXECUTES: &str = "
+import ctypes, os, threading, time
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes = [ctypes.c_long] * 4
+reader, writer = os.pipe()
+go, tell = os.pipe()
+child = os.fork()
+if child == 0:
+    ctypes.CDLL(None).prctl(0x59616d61, -1, 0, 0, 0)
+    threading.Thread(target=lambda: (os.write(writer, b'%d' % threading.get_native_id()), time.sleep(1000))).start()
+    os.read(go, 1)
+    os.execvp('sleep', ['sleep', '1000'])
+thread = int(os.read(reader, 20))
+assert ptrace(0x4206, thread, 0, 0) == 0, ctypes.get_errno()
+os.write(tell, b'x')
+time.sleep(.2)
+open('DIR/executes', 'w').write('yes')
+time.sleep(1000)
+";
+
+/// Each attempt is held up by the same process, and leaves no more than one thread behind.
+#[test]
+fn a_process_that_cannot_execute_its_program() {
+    let Some(sandbox) = Sandbox::traced(&[&["python3", "-c", EXECUTES]]) else { return };
+    sandbox.wait_for("executes");
+    let freezer = sandbox.freezer();
+    let others = freezing();
+    for _ in 0..4 {
+        let error = freezer.freeze(&[]).unwrap_err();
+        assert!(matches!(error, FreezeError::Stuck { .. }), "{error}");
+        assert!(error.to_string().contains("traced by another process"), "{error}");
+    }
+    // Those of other tests end.
+    let left: BTreeSet<String> = freezing().difference(&others).cloned().collect();
+    sandbox.until(|| left.intersection(&freezing()).count() <= 1);
+}
+
+/// Threads of this process that freeze a sandbox.
+fn freezing() -> BTreeSet<String> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let is_freezing = |task: &fs::DirEntry| fs::read(task.path().join("comm")).is_ok_and(|name| name == b"freeze\n");
+    tasks.filter(is_freezing).filter_map(|task| task.file_name().into_string().ok()).collect()
 }
 
 /// The group freezer of version 1 makes processes that the kernel does not wake for anything.

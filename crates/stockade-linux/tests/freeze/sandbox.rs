@@ -125,7 +125,9 @@ impl Sandbox {
     pub(crate) fn freeze(&self, freezer: &Freezer) -> Frozen {
         for _ in 0..20 {
             match freezer.freeze(&[]) {
-                Err(FreezeError::Unstable { .. } | FreezeError::Busy { .. } | FreezeError::Stuck { .. }) => {}
+                Err(FreezeError::Unstable { .. } | FreezeError::Busy { .. }) => {}
+                // For as long as that lasts, nothing is tried.
+                Err(FreezeError::Stuck { .. }) => std::thread::sleep(Duration::from_millis(200)),
                 // After the latter, for as long as the thread takes to see that it was given up.
                 Err(FreezeError::Traced { .. }) => {}
                 other => return other.unwrap(),
