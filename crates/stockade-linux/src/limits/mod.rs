@@ -22,6 +22,7 @@ mod systemd;
 pub use error::LimitError;
 pub use group::{Cgroup, join};
 pub use hits::{Hits, verdict};
+pub use sampler::descriptors::nameless;
 pub use sampler::{Exceeded, Processes, Sampler, Watched};
 pub use settings::{Bound, Version};
 pub use systemd::{Scope, ScopeError};

@@ -175,6 +175,14 @@ impl<'a> Running<'a> {
         Freezer::of(self.parts.bounds.groups(), self.parts.sandbox.pid, proc.ok_or_else(missing)?)?.sparing_what_runs()
     }
 
+    /// The `/proc` of a sandbox that lasts.
+    ///
+    /// # Errors
+    /// When its descriptor cannot be copied.
+    pub fn proc(&self) -> std::io::Result<Option<OwnedFd>> {
+        self.parts.proc.as_ref().map(OwnedFd::try_clone).transpose()
+    }
+
     /// Follows the run to its end, looks at what is watched, and asks the gatekeeper about connections that would leave
     /// through the gate. Without one, all are refused.
     ///

@@ -1,5 +1,6 @@
 //! The bound on what a sandbox takes of the disk.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use stockade_workspace::sandboxes::{Amount, Sandbox, Usage};
@@ -22,6 +23,8 @@ pub(super) struct DiskBound {
     layers: Amount,
     /// What its own files took at the start, where that is too much already. Only caches can be written to then.
     spent: Option<Amount>,
+    /// The `/proc` of what runs, when something does.
+    proc: Option<OwnedFd>,
     next: Instant,
     reached: bool,
 }
@@ -34,7 +37,7 @@ impl DiskBound {
     pub(super) fn of(bytes: Option<u64>, sandbox: &Sandbox) -> Result<Self, Error> {
         let limit = bytes.map(|bytes| Amount { bytes, inodes: bytes / BYTES_PER_FILE });
         let next = Instant::now() + LEAST_PAUSE;
-        let mut bound = Self { limit, layers: Amount::default(), spent: None, next, reached: false };
+        let mut bound = Self { limit, layers: Amount::default(), spent: None, proc: None, next, reached: false };
         if limit.is_some() {
             let Usage { own, layers } = sandbox.usage()?;
             bound.layers = layers;
@@ -59,14 +62,22 @@ impl DiskBound {
         Ok(())
     }
 
-    /// Whether it has been reached by now; looks only now and then.
+    /// Programs run: what they hold open counts as well.
+    pub(super) fn look_at(&mut self, proc: Option<OwnedFd>) {
+        self.proc = proc;
+    }
+
+    /// Whether it has been reached; looks only now and then. What has no name is gone with whoever held it.
     pub(super) fn look(&mut self, sandbox: &Sandbox) -> bool {
         let started = Instant::now();
-        if self.reached || self.limit.is_none() || started < self.next {
+        if self.limit.is_none() || started < self.next {
             return self.reached;
         }
         // What cannot be counted at the moment, since programs change it, is counted by the next look.
-        if let Ok(own) = sandbox.own_usage() {
+        if let Ok(mut own) = sandbox.own_usage() {
+            // Only its files with a name are found by looking at the folder.
+            let held = self.proc.as_ref().map_or(Ok(0), stockade_linux::limits::nameless);
+            own.bytes = own.bytes.saturating_add(held.unwrap_or(0));
             let has_grown = |spent: Amount| own.bytes > spent.bytes || own.inodes > spent.inodes;
             self.reached = self.exceeds(own) && self.spent.is_none_or(has_grown);
         }

@@ -80,6 +80,7 @@ fn supervise(keep: &Keep, ready: &dyn Fn() -> std::io::Result<()>) -> Result<boo
     drop(ground);
     let commands = running.take_commands().ok_or(Error::Launch(LaunchError::Unexpected))?;
     let freezer = running.freezer()?;
+    disk.look_at(running.proc().map_err(Error::Control)?);
     let mut gate = gate.map(|gate| gate.start(running.take_gate(), None)).transpose()?;
     let door = Door::open(kept.folder()).map_err(Error::Control)?;
     let settings = Settings {

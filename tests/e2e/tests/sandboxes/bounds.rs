@@ -17,6 +17,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("memory", memory),
     ("disk", disk),
     ("disk_of_what_is_left_behind", disk_of_what_is_left_behind),
+    ("disk_of_files_without_a_name", disk_of_files_without_a_name),
     ("left_behind", left_behind),
     ("many_callers", many_callers),
     ("callers_that_do_not_read", callers_that_do_not_read),
@@ -165,6 +166,33 @@ fn disk_of_what_is_left_behind(place: &Place) {
     assert!((20_000_000..50_000_000).contains(&bytes), "{bytes}");
     let outcome = place.exec("rest", "sleep 1.5; cat small; echo 2 > more || echo refused");
     assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "1\nrefused\n"), "{outcome:?}");
+}
+
+const HOLD: &str = "import os, time
+files = []
+for n in range(8):
+    files.append(open(f'gone{n}', 'wb'))
+    os.unlink(f'gone{n}')
+    files[-1].write(b'x' * (10 << 20))
+    files[-1].flush()
+print('held', flush=True)
+time.sleep(20)
+print('went on')";
+
+/// What is unlinked while it is open takes as much of the disk as before.
+fn disk_of_files_without_a_name(place: &Place) {
+    place.create("gone", &["--disk", "20MiB"]);
+    let outcome = place.outcome(place.stockade(&["exec", "gone", "--", "python3", "-c"]).arg(HOLD));
+    // Without a limit it ends well.
+    assert_ne!(outcome.status, 0, "{outcome:?}");
+    assert!(!outcome.stdout.contains("went on"), "{outcome:?}");
+    assert!(outcome.stderr.contains("disk limit"), "{outcome:?}");
+    // It has gone with whoever held it.
+    assert!(
+        soon(|| place.exec("gone", "sleep 1.5; echo fine").stdout == "fine\n"),
+        "{:?}",
+        place.exec("gone", "echo fine")
+    );
 }
 
 fn walk(directory: &std::path::Path) -> u64 {

@@ -1,20 +1,17 @@
 //! Memory of processes, from `/proc`.
 
-use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Dir, MemfdFlags, OFlags};
+use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::descriptors;
 use crate::limits::kernel_file;
 
 /// Room for `/proc/PID/status`, where the list of a user's groups can be long.
 pub(super) const BUFFER: usize = 32 << 10;
-
-/// Descriptors that are looked at in one search for shared memory.
-const MAX_DESCRIPTORS: usize = 16_384;
 
 /// What one process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,45 +125,7 @@ impl Memfds {
 
     /// Bytes in such files that the processes have open, each counted once.
     pub(super) fn open_in(&self, proc: &OwnedFd, pids: &[Pid]) -> io::Result<u64> {
-        let mut seen = HashSet::new();
-        let (mut bytes, mut looked) = (0_u64, 0);
-        for &pid in pids {
-            let directory = match kernel_file::open(proc, path(pid, "fd"), OFlags::RDONLY | OFlags::DIRECTORY) {
-                Ok(directory) => directory,
-                // It has ended, or has made itself unreadable.
-                Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            self.open_in_one(&directory, &mut seen, &mut bytes, &mut looked)?;
-        }
-        Ok(bytes)
-    }
-
-    fn open_in_one(
-        &self,
-        directory: impl AsFd,
-        seen: &mut HashSet<u64>,
-        bytes: &mut u64,
-        looked: &mut usize,
-    ) -> rustix::io::Result<()> {
-        let entries = match Dir::read_from(&directory) {
-            Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
-            let Ok(entry) = entry else { return Ok(()) };
-            *looked += 1;
-            if *looked > MAX_DESCRIPTORS {
-                return Ok(());
-            }
-            if let Ok(state) = rustix::fs::statat(&directory, entry.file_name(), AtFlags::empty())
-                && state.st_dev == self.device
-                && seen.insert(state.st_ino)
-            {
-                *bytes = bytes.saturating_add(u64::try_from(state.st_blocks).unwrap_or(0).saturating_mul(512));
-            }
-        }
-        Ok(())
+        descriptors::bytes_open(proc, pids, |_, _, state| state.st_dev == self.device)
     }
 }
 

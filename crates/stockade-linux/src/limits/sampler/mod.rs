@@ -8,6 +8,7 @@
 //! of a private file system is counted once only, as the larger of the two sums; shared memory that no process maps or
 //! has open (a detached System V segment, a descriptor under way in a socket) is not seen.
 
+pub(crate) mod descriptors;
 mod memory;
 mod pace;
 pub(crate) mod processes;
@@ -67,6 +68,8 @@ pub struct Sampler {
     proc: OwnedFd,
     pace: Pace,
     memfds: Memfds,
+    /// Bytes on disk of files that have no name left, as the last full look found them.
+    nameless: u64,
     round: Option<Round>,
     buffer: Vec<u8>,
 }
@@ -94,7 +97,16 @@ impl Sampler {
         let supported = [Resource::Memory, Resource::Processes, Resource::Disk];
         let bounds: Vec<Bound> = bounds.iter().copied().filter(|bound| supported.contains(&bound.resource)).collect();
         let memfds = Memfds::new()?;
-        Ok(Self { bounds, watched, proc, pace: Pace::start(), memfds, round: None, buffer: vec![0; memory::BUFFER] })
+        Ok(Self {
+            bounds,
+            watched,
+            proc,
+            pace: Pace::start(),
+            memfds,
+            nameless: 0,
+            round: None,
+            buffer: vec![0; memory::BUFFER],
+        })
     }
 
     /// When [`Sampler::sample`] is to be called next.
@@ -131,6 +143,9 @@ impl Sampler {
         if round.seen < round.pids.len() {
             self.round = Some(round);
             return Ok(None);
+        }
+        if !self.watched.directories.is_empty() && self.limit(Resource::Disk).is_some() {
+            self.nameless = descriptors::nameless_of(&self.proc, &round.pids)?;
         }
         self.memory(&round)
     }
@@ -172,7 +187,7 @@ impl Sampler {
 
     fn disk(&self) -> io::Result<Option<Exceeded>> {
         let Some(limit) = self.limit(Resource::Disk) else { return Ok(None) };
-        let used = storage::below(&self.watched.directories, limit)?;
+        let used = storage::below(&self.watched.directories, limit)?.saturating_add(self.nameless);
         Ok(self.exceeds(Resource::Disk, used))
     }
 

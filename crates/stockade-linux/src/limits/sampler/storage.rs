@@ -1,9 +1,10 @@
 //! What private file systems and directories hold.
 
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode};
 use rustix::io::Errno;
 
 use crate::limits::kernel_file;
@@ -29,6 +30,19 @@ pub(super) fn below(directories: &[OwnedFd], enough: u64) -> io::Result<u64> {
     Ok(walk.bytes)
 }
 
+/// Opens a directory that its owner may not read: who may not read it can have filled it before. Its permissions are as they were
+/// afterwards; whoever looks meanwhile sees them wider, for the owner alone.
+fn open_shut(directory: &OwnedFd, name: &CStr, mode: RawMode) -> rustix::io::Result<OwnedFd> {
+    let path = kernel_file::open(directory, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+    // By what was opened, not by a name, at which another file may lie by now.
+    let itself = format!("/proc/self/fd/{}", path.as_raw_fd());
+    let mode = Mode::from_raw_mode(mode);
+    rustix::fs::chmod(&itself, mode | Mode::RWXU)?;
+    let opened = kernel_file::open(&path, c".", OFlags::RDONLY | OFlags::DIRECTORY);
+    rustix::fs::chmod(&itself, mode)?;
+    opened
+}
+
 struct Walk {
     bytes: u64,
     entries: usize,
@@ -37,7 +51,10 @@ struct Walk {
 
 impl Walk {
     fn enter(&mut self, directory: &OwnedFd, depth: usize) -> io::Result<()> {
-        for entry in Dir::read_from(directory)? {
+        // By what is open already: a directory that is shut cannot be opened once more.
+        let mut entries = Dir::new(directory.try_clone()?)?;
+        entries.rewind();
+        for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
             if self.bytes > self.enough || self.entries >= MAX_ENTRIES {
@@ -48,7 +65,7 @@ impl Walk {
             }
             self.entries += 1;
             match self.count(directory, name, depth) {
-                // What vanishes meanwhile, or was made unreadable by its owner, holds what it held; the next look sees.
+                // What vanishes or is closed meanwhile holds what it held; the next look sees.
                 Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -56,13 +73,16 @@ impl Walk {
         Ok(())
     }
 
-    fn count(&mut self, directory: &OwnedFd, name: &std::ffi::CStr, depth: usize) -> rustix::io::Result<()> {
+    fn count(&mut self, directory: &OwnedFd, name: &CStr, depth: usize) -> rustix::io::Result<()> {
         let state = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         // Blocks of 512 bytes, whatever the file system's own are (inode(7)).
         self.bytes = self.bytes.saturating_add(u64::try_from(state.st_blocks).unwrap_or(0).saturating_mul(512));
         if FileType::from_raw_mode(state.st_mode) == FileType::Directory && depth < MAX_DEPTH {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            let below = kernel_file::open(directory, name, flags)?;
+            let below = match kernel_file::open(directory, name, flags) {
+                Err(Errno::ACCESS) => open_shut(directory, name, state.st_mode)?,
+                opened => opened?,
+            };
             self.enter(&below, depth + 1).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         }
         Ok(())
@@ -71,7 +91,25 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn what_is_in_shut_directories_counts_and_they_stay_shut() {
+        let folder = tempfile::tempdir().unwrap();
+        let shut = folder.path().join("shut");
+        std::fs::create_dir(&shut).unwrap();
+        std::fs::write(shut.join("f"), vec![1; 1 << 20]).unwrap();
+        std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o300)).unwrap();
+        let open = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let state = rustix::fs::statat(&open, "shut", AtFlags::empty()).unwrap();
+        open_shut(&open, c"shut", state.st_mode).unwrap();
+        assert_eq!(shut.metadata().unwrap().permissions().mode() & 0o777, 0o300);
+        let full = below(&[open], u64::MAX).unwrap();
+        assert!((1 << 20..2 << 20).contains(&full), "{full}");
+        assert_eq!(shut.metadata().unwrap().permissions().mode() & 0o777, 0o300);
+    }
 
     #[test]
     fn files_in_subdirectories_count_and_links_are_not_followed() {
