@@ -43,7 +43,7 @@ fn end_with_their_time(place: &Place) {
     assert!(now() - heart(place) < 0.2, "natively they ended");
     assert!(soon(|| now() - heart(place) > 0.5), "they never end");
     for options in TIERS {
-        let mut command = place.stockade(["run", "--time", "500ms"]);
+        let mut command = place.stockade(["run", "--time", "2s"]);
         command.args(*options).arg("--").arg(&program).args(["heart", "12"]);
         let child = command.stderr(std::process::Stdio::piped()).spawn().expect("a start");
         let (pid, started) = (child.id(), now());
