@@ -67,10 +67,10 @@ impl DiskBound {
         self.proc = proc;
     }
 
-    /// Whether it has been reached by now; looks only now and then.
+    /// Whether it has been reached; looks only now and then. What has no name is gone with whoever held it.
     pub(super) fn look(&mut self, sandbox: &Sandbox) -> bool {
         let started = Instant::now();
-        if self.reached || self.limit.is_none() || started < self.next {
+        if self.limit.is_none() || started < self.next {
             return self.reached;
         }
         // What cannot be counted at the moment, since programs change it, is counted by the next look.

@@ -51,7 +51,10 @@ struct Walk {
 
 impl Walk {
     fn enter(&mut self, directory: &OwnedFd, depth: usize) -> io::Result<()> {
-        for entry in Dir::read_from(directory)? {
+        // By what is open already: a directory that is shut cannot be opened once more.
+        let mut entries = Dir::new(directory.try_clone()?)?;
+        entries.rewind();
+        for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
             if self.bytes > self.enough || self.entries >= MAX_ENTRIES {
