@@ -10,6 +10,12 @@ use stockade_spec::report::{Area, Denial, Known, MAX_DENIALS, ProcessRef};
 
 /// Longest text of a target, in bytes. Paths are at most `PATH_MAX` (4096) bytes; longer ones are cut.
 pub const MAX_TARGET: usize = 4096;
+/// Bytes of targets and suggestions that are kept whole. JSON writes one byte in six at worst.
+const MAX_WHOLE: usize = 1 << 20;
+/// Longest text of a target beyond that.
+const MAX_CUT: usize = 256;
+/// What a text ends with that was cut.
+const MARK: &str = "…";
 
 /// One refused attempt, before it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +32,7 @@ pub struct Attempt {
 impl Attempt {
     /// An observed attempt. Bytes of `target` that are not Unicode are replaced, and it is cut at [`MAX_TARGET`].
     pub fn new(area: Area, operation: impl Into<Cow<'static, str>>, target: impl AsRef<OsStr>) -> Self {
-        let target = bounded(&target.as_ref().to_string_lossy());
+        let target = bounded(&target.as_ref().to_string_lossy(), MAX_TARGET);
         Self {
             area,
             operation: operation.into(),
@@ -59,6 +65,22 @@ impl Attempt {
         self
     }
 
+    /// With less text, where there is no room for all of it.
+    fn cut(self) -> Self {
+        let target = bounded(&self.target, MAX_CUT);
+        Self { target, suggestion: self.suggestion.filter(|option| option.len() <= MAX_CUT), ..self }
+    }
+
+    /// Bytes of text whose length the attempting program chooses.
+    fn text(&self) -> usize {
+        self.target.len() + self.suggestion.as_ref().map_or(0, String::len)
+    }
+
+    fn key(&self) -> Key {
+        let name = self.process.as_ref().map(|process| process.name.clone()).unwrap_or_default();
+        (self.area, self.operation.clone(), self.target.clone(), name)
+    }
+
     /// Marks it as inferred from a failed command's error text.
     #[must_use]
     pub fn inferred(mut self) -> Self {
@@ -75,6 +97,8 @@ pub struct DenialLog<'a> {
     sink: Box<dyn FnMut(&Denial) + 'a>,
     places: BTreeMap<Key, usize>,
     denials: Vec<Denial>,
+    /// Bytes of targets and suggestions.
+    text: usize,
     dropped: u64,
 }
 
@@ -90,7 +114,7 @@ impl fmt::Debug for DenialLog<'_> {
 impl<'a> DenialLog<'a> {
     /// An empty log of a run that started at `started`. `sink` gets each distinct denial once, when it first happens.
     pub fn new(started: Instant, sink: impl FnMut(&Denial) + 'a) -> Self {
-        Self { started, sink: Box::new(sink), places: BTreeMap::new(), denials: Vec::new(), dropped: 0 }
+        Self { started, sink: Box::new(sink), places: BTreeMap::new(), denials: Vec::new(), text: 0, dropped: 0 }
     }
 
     /// Counts an attempt. Attempts are the same when area, operation, target and the process's name are. An inferred one
@@ -100,16 +124,20 @@ impl<'a> DenialLog<'a> {
         if attempt.known == Known::Inferred && self.denials.iter().any(is_about) {
             return;
         }
-        let name = attempt.process.as_ref().map(|process| process.name.clone()).unwrap_or_default();
-        let key = (attempt.area, attempt.operation.clone(), attempt.target.clone(), name);
-        if let Some(denial) = self.places.get(&key).and_then(|&place| self.denials.get_mut(place)) {
-            denial.count = denial.count.saturating_add(1);
+        if self.count(&attempt.key()) {
+            return;
+        }
+        let has_room = attempt.text() <= MAX_WHOLE.saturating_sub(self.text);
+        let attempt = if has_room { attempt } else { attempt.cut() };
+        let key = attempt.key();
+        if !has_room && self.count(&key) {
             return;
         }
         if self.denials.len() >= MAX_DENIALS {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
+        self.text = self.text.saturating_add(attempt.text());
         let denial = Denial {
             area: attempt.area,
             operation: attempt.operation.into_owned(),
@@ -124,6 +152,12 @@ impl<'a> DenialLog<'a> {
         (self.sink)(&denial);
         self.places.insert(key, self.denials.len());
         self.denials.push(denial);
+    }
+
+    /// Counts one that is known already; whether it is.
+    fn count(&mut self, key: &Key) -> bool {
+        let known = self.places.get(key).and_then(|&place| self.denials.get_mut(place));
+        known.map(|denial| denial.count = denial.count.saturating_add(1)).is_some()
     }
 
     /// Whether nothing was refused.
@@ -148,6 +182,7 @@ impl<'a> DenialLog<'a> {
     pub fn restart(&mut self) {
         self.places.clear();
         self.denials.clear();
+        self.text = 0;
         self.dropped = 0;
     }
 
@@ -163,9 +198,12 @@ impl<'a> DenialLog<'a> {
     }
 }
 
-/// Cuts at a character's boundary.
-fn bounded(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_TARGET)].to_owned()
+/// Cuts at a character's boundary, and marks what was cut.
+fn bounded(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    text[..text.floor_char_boundary(most - MARK.len())].to_owned() + MARK
 }
 
 #[cfg(test)]
@@ -214,6 +252,25 @@ mod tests {
         log.record(Attempt::new(Area::Files, "read", "a".to_owned() + &"é".repeat(5000)));
         let (denials, _) = log.finish();
         assert_eq!(denials[0].target, "/\u{fffd}");
-        assert_eq!(denials[1].target.len(), MAX_TARGET - 1);
+        assert!(denials[1].target.ends_with("é…"));
+        assert_eq!(denials[1].target.len(), MAX_TARGET);
+    }
+
+    #[test]
+    fn long_targets_are_bounded_together_and_counted() {
+        let mut log = DenialLog::new(Instant::now(), |_| {});
+        let long = |n: usize| format!("/{n:03}{}", "\u{1}".repeat(4000));
+        for n in 0..MAX_DENIALS {
+            log.record(Attempt::new(Area::Files, "read", long(n)).suggestion(format!("--read {}", long(n))));
+        }
+        log.record(Attempt::new(Area::Files, "read", long(0)));
+        log.record(Attempt::new(Area::Files, "read", long(MAX_DENIALS - 1)));
+        let (denials, dropped) = log.finish();
+        assert_eq!((denials.len(), dropped), (MAX_DENIALS, 0));
+        assert_eq!(denials.iter().map(|denial| denial.count).sum::<u64>(), MAX_DENIALS as u64 + 2);
+        assert_eq!((denials[0].count, denials[MAX_DENIALS - 1].count), (2, 2));
+        let bytes: usize = denials.iter().map(|denial| denial.target.len()).sum();
+        assert!(bytes < MAX_WHOLE + MAX_DENIALS * MAX_CUT, "{bytes}");
+        assert!(denials[MAX_DENIALS - 1].target.ends_with(MARK) && denials[MAX_DENIALS - 1].suggestion.is_none());
     }
 }

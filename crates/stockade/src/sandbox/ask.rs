@@ -10,8 +10,8 @@ use stockade_linux::StreamKind;
 use stockade_spec::plan::Command;
 use stockade_spec::report::{Denial, Outcome, Usage};
 
-/// Bytes of one line that the supervisor takes: arguments and environment of a program have 2 MB (`execve(2)`), which JSON
-/// writes in up to six times as many.
+/// Bytes of one line, in either direction: arguments and environment of a program have 2 MB (`execve(2)`), which JSON writes in
+/// up to six times as many; what a log of denials holds has less.
 pub(super) const MAX_LINE: usize = 16 << 20;
 
 /// What a caller asks for, or says further on about it.

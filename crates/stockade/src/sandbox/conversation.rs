@@ -32,13 +32,15 @@ pub(super) struct Conversation {
     socket: OwnedFd,
     /// What was read and is no whole line yet.
     partial: Vec<u8>,
+    /// How much of that holds no end of a line.
+    searched: usize,
     descriptors: VecDeque<OwnedFd>,
     over: bool,
 }
 
 impl Conversation {
     pub(super) const fn new(socket: OwnedFd) -> Self {
-        Self { socket, partial: Vec::new(), descriptors: VecDeque::new(), over: false }
+        Self { socket, partial: Vec::new(), searched: 0, descriptors: VecDeque::new(), over: false }
     }
 
     /// Connects to the socket `name` in a directory. The length of the directory's path does not matter.
@@ -73,11 +75,14 @@ impl Conversation {
     /// The next line, if a whole one is there. `UnexpectedEof` when there will be none any more.
     pub(super) fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         loop {
-            if let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-                let rest = self.partial.split_off(end + 1);
+            let unseen = self.partial.get(self.searched..).unwrap_or_default();
+            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
+                let rest = self.partial.split_off(self.searched + end + 1);
+                self.searched = 0;
                 let line = std::mem::replace(&mut self.partial, rest);
                 return Ok(Some(serde_json::from_slice(&line)?));
             }
+            self.searched = self.partial.len();
             if self.over {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -22,6 +22,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("callers_that_do_not_read", callers_that_do_not_read),
     ("held_at_the_end", held_at_the_end),
     ("long_command_lines", long_command_lines),
+    ("long_denials", long_denials),
 ];
 
 fn output(place: &Place) {
@@ -246,4 +247,23 @@ fn long_command_lines(place: &Place) {
     assert_eq!(nothing.status, 127, "{nothing:?}");
     let closed = place.outcome(&mut place.stockade(&["exec", "long", "--", "/etc/passwd"]));
     assert_eq!(closed.status, 126, "{closed:?}");
+}
+
+/// Is refused many names, of the longest paths, of which JSON writes every byte as six.
+const LONG_NAMES: &str = "import os
+for _ in range(14):
+    os.mkdir('\\x01' * 250); os.chdir('\\x01' * 250)
+refused = 0
+for n in range(900):
+    try: open(f'secret{n}', 'w')
+    except PermissionError: refused += 1
+print(refused)";
+
+/// Many denials with long names get through to the caller.
+fn long_denials(place: &Place) {
+    place.create("names", &["--deny", "**/secret*"]);
+    let mut command = place.command("timeout");
+    command.args(["-s", "KILL", "60"]).arg(place.program()).stdin(Stdio::piped());
+    let outcome = place.outcome(command.args(["exec", "names", "--", "python3", "-c", LONG_NAMES]));
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "900\n"), "{:.2000}", outcome.stderr);
 }

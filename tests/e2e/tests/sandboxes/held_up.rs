@@ -15,6 +15,7 @@ pub(crate) const TRIALS: &[Trial] = &[
     ("output", output),
     ("caller_that_is_gone", caller_that_is_gone),
     ("silent_supervisor", silent_supervisor),
+    ("no_descriptors", no_descriptors),
 ];
 
 /// Stops every process that comes after it, for half a minute. Once one has not executed its program yet, and is our own code,
@@ -181,4 +182,39 @@ fn time(place: &Place) {
     let ends: Vec<_> = others.into_iter().map(|mut other| other.wait().expect("an end").code()).collect();
     assert!(ends.iter().any(|end| *end != Some(0)), "none was stopped: {ends:?}");
     assert_eq!(place.exec("slow", "echo fine").stdout, "fine\n");
+}
+
+/// Takes every descriptor that a supervisor has for callers, comes once more, and gives them back.
+const NO_DESCRIPTORS: &str = "import os, resource, socket, struct, sys, time
+def connect():
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    caller.settimeout(10)
+    caller.connect(sys.argv[1])
+    return caller
+def ask(caller):
+    try: caller.sendall(b'{\\\"ask\\\":\\\"status\\\"}\\n'); return caller.recv(65536)
+    except (BrokenPipeError, ConnectionResetError): return b''
+kept = [connect()]
+ask(kept[0])
+pid = struct.unpack('iii', kept[0].getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+numbers = lambda: sorted(int(number) for number in os.listdir(f'/proc/{pid}/fd'))
+while numbers() != list(range(len(numbers()))): kept.append(connect()); ask(kept[-1])
+before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(numbers()) + 16, before[1]))
+print('refused', ask(connect()) == b'')
+time.sleep(1.5)
+print('answers', b'commands' in ask(kept[0]))
+resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+print('taken', b'commands' in ask(connect()))";
+
+/// A supervisor without descriptors for one more caller refuses that one, and all else goes on.
+fn no_descriptors(place: &Place) {
+    place.create("full", &[]);
+    let mut running = begun(place, "full", "print('begun', file=open('beat', 'w')); import sys; sys.stdin.read()");
+    let mut command = place.command("python3");
+    let outcome = place.outcome(command.args(["-c", NO_DESCRIPTORS]).arg(place.folder("full").join("control")));
+    assert_eq!(outcome.stdout, "refused True\nanswers True\ntaken True\n", "{outcome:?}");
+    assert_eq!(place.exec("full", "echo fine").stdout, "fine\n");
+    drop(running.stdin.take());
+    assert_eq!(running.wait().expect("an end").code(), Some(0));
 }

@@ -8,17 +8,14 @@ use rustix::net::SendFlags;
 use stockade_linux::StreamKind;
 use stockade_linux::relay::{InnerStdio, InnerStream};
 
-use crate::sandbox::ask::{Answer, Ask};
+use crate::sandbox::ask::{Answer, Ask, MAX_LINE};
 use crate::sandbox::conversation::{Conversation, line, send_some};
-
-/// Bytes that wait for a caller who does not read. Beyond that, it is let go.
-const MAX_WAITING: usize = 32 << 20;
 
 /// A caller.
 #[derive(Debug)]
 pub(super) struct Connection {
     conversation: Conversation,
-    /// What could not be sent yet.
+    /// What could not be sent yet. With more than one line may have, the caller is let go.
     waiting: Vec<u8>,
     /// What holds every process still.
     frozen: Option<Box<dyn std::fmt::Debug>>,
@@ -73,9 +70,9 @@ impl Connection {
     /// When the caller is gone, or has too much to read already.
     pub(super) fn tell(&mut self, answer: &Answer, descriptor: Option<OwnedFd>) -> io::Result<()> {
         let line = line(answer)?;
-        if !self.waiting.is_empty() || line.len() > MAX_WAITING {
+        if !self.waiting.is_empty() || line.len() > MAX_LINE {
             // A descriptor goes along with its own line only.
-            if descriptor.is_some() || self.waiting.len() + line.len() > MAX_WAITING {
+            if descriptor.is_some() || self.waiting.len() + line.len() > MAX_LINE {
                 return Err(io::Error::other("the caller does not read"));
             }
             self.waiting.extend_from_slice(&line);
@@ -114,5 +111,45 @@ impl Connection {
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.conversation.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    use stockade_linux::denials::{Attempt, DenialLog};
+    use stockade_spec::report::{Area, MAX_DENIALS, Outcome, Usage};
+
+    use super::*;
+    use crate::sandbox::ask::Ended;
+
+    /// As many denials as there may be, each about the longest path, of which JSON writes every byte as six.
+    fn longest() -> Ended {
+        let mut log = DenialLog::new(Instant::now(), |_| {});
+        for n in 0..MAX_DENIALS {
+            let target = format!("/{n}{}", "\u{1}".repeat(4096));
+            log.record(Attempt::new(Area::Files, "read", &target).rule("**/secret*").suggestion(target));
+        }
+        let (outcome, usage) = (Outcome::Exited { status: 0 }, Usage::default());
+        Ended { outcome, usage, denials: log.denials().to_vec(), denials_dropped: log.dropped() }
+    }
+
+    #[test]
+    fn the_longest_report_gets_through() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("it does not block");
+        let (mut connection, mut caller) = (Connection::new(ours.into()), Conversation::new(theirs.into()));
+        connection.tell(&Answer::Ended(Box::new(longest())), None).expect("it is taken");
+        let started = Instant::now();
+        let answer = loop {
+            assert!(connection.flush());
+            if let Some(answer) = caller.next().expect("it can be read") {
+                break answer;
+            }
+        };
+        assert!(matches!(answer, Answer::Ended(ended) if ended.denials.len() == MAX_DENIALS));
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     }
 }

@@ -1,12 +1,13 @@
 //! The socket at which callers knock.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+use rustix::process::{Resource, getrlimit};
 
 use crate::sandbox::conversation::address;
 
@@ -16,6 +17,9 @@ pub(crate) const NAME: &str = "control";
 /// Callers that wait to be let in.
 const BACKLOG: i32 = 128;
 
+/// Descriptors that callers cannot take: those with which limits are looked at, without which the sandbox would have to end.
+const RESERVED: u64 = 16;
+
 /// A listening socket, whose name goes with it.
 #[derive(Debug)]
 pub(crate) struct Door {
@@ -23,6 +27,8 @@ pub(crate) struct Door {
     folder: OwnedFd,
     /// The supervisor's process namespace, as `/proc` names it.
     namespace: PathBuf,
+    /// A descriptor to give up where there is no other one for a caller.
+    spare: Option<OwnedFd>,
 }
 
 impl Door {
@@ -41,19 +47,31 @@ impl Door {
         bound?;
         listen(&socket, BACKLOG)?;
         let namespace = namespace_of("self")?;
-        Ok(Self { socket, folder: folder.try_clone_to_owned()?, namespace })
+        let folder = folder.try_clone_to_owned()?;
+        let spare = Some(folder.try_clone()?);
+        Ok(Self { socket, folder, namespace, spare })
     }
 
     /// The next caller, if there is one. Callers from inside a sandbox, which see other processes, are let go.
-    pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+    pub(super) fn accept(&mut self) -> io::Result<Option<OwnedFd>> {
         loop {
             match accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) if self.is_our_own(&socket) => return Ok(Some(socket)),
+                Ok(socket) if leaves_room(&socket) && self.is_our_own(&socket) => return Ok(Some(socket)),
                 Ok(_) | Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::MFILE | Errno::NFILE) if self.refuse() => {}
+                Err(Errno::MFILE | Errno::NFILE) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Lets a caller go for whom there is no descriptor: the socket would be ready for as long as one waits. Whether one did.
+    fn refuse(&mut self) -> bool {
+        self.spare = None;
+        let refused = accept_with(&self.socket, SocketFlags::CLOEXEC).is_ok();
+        self.spare = self.folder.try_clone().ok();
+        refused
     }
 
     /// Whether the caller is of the same user and the same process namespace. The folder is closed to sandboxes anyway.
@@ -75,6 +93,12 @@ impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Whether there are descriptors left besides this one. The kernel gives the lowest that is free.
+fn leaves_room(socket: &OwnedFd) -> bool {
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::try_from(socket.as_raw_fd()).is_ok_and(|number| number.saturating_add(RESERVED) < most)
 }
 
 fn namespace_of(process: &str) -> io::Result<PathBuf> {

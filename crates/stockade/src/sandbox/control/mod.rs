@@ -161,7 +161,7 @@ impl<K: Keeper> Control<K> {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        while let Some(socket) = self.door.as_ref().map_or(Ok(None), Door::accept)? {
+        while let Some(socket) = self.door.as_mut().map_or(Ok(None), Door::accept)? {
             if self.connections.len() >= MAX_CONNECTIONS {
                 continue;
             }
@@ -200,8 +200,11 @@ impl<K: Keeper> Control<K> {
                 Ok(())
             }
             Ask::Status => {
-                let status = Status { commands: self.tasks.len(), processes: self.commands.processes()? };
-                self.tell(name, &Answer::Status(status), None);
+                let answer = match self.commands.processes() {
+                    Ok(processes) => Answer::Status(Status { commands: self.tasks.len(), processes }),
+                    Err(error) => Answer::Failed { message: format!("its processes cannot be counted: {error}") },
+                };
+                self.tell(name, &answer, None);
                 Ok(())
             }
             Ask::Freeze => {
@@ -252,7 +255,15 @@ impl<K: Keeper> Control<K> {
         if self.tasks.len() == 0 {
             denials.restart();
         }
-        let id = self.commands.start(&command, streams).map_err(io::Error::other)?;
+        let id = match self.commands.start(&command, streams) {
+            Ok(id) => id,
+            // For want of memory or descriptors, which others may have again.
+            Err(error @ CommandError::Pass(_)) => {
+                self.tell(name, &Answer::Failed { message: crate::account::with_causes(&error) }, None);
+                return Ok(());
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
         self.keeper.started(id, &command);
         self.idle_since = None;
         let deadline = self.time.and_then(|time| Instant::now().checked_add(time));
@@ -327,7 +338,7 @@ impl<K: Keeper> Control<K> {
         if let Some(since) = self.idle_since
             && since + self.linger <= now
             && self.connections.is_empty()
-            && self.commands.processes()? == 0
+            && !self.is_occupied()
         {
             self.done = true;
         }
@@ -357,12 +368,17 @@ impl<K: Keeper> Control<K> {
         Ok(())
     }
 
+    /// Whether something runs inside. Where that cannot be seen now, it may.
+    fn is_occupied(&self) -> bool {
+        self.commands.processes().map_or(true, |processes| processes > 0)
+    }
+
     /// Looks again after a while, or when the next command has had its time.
     fn set_timer(&self) -> io::Result<()> {
         let now = Instant::now();
         let idle = match self.idle_since {
             // What goes on without a command takes of the disk as well.
-            Some(_) if self.commands.processes()? > 0 => Some(TICK),
+            Some(_) if self.is_occupied() => Some(TICK),
             since => since.map(|since| (since + self.linger).saturating_duration_since(now).max(TICK)),
         };
         let busy = self.tasks.next_deadline().map(|at| at.saturating_duration_since(now).min(TICK));
