@@ -7,6 +7,7 @@ use stockade::LaunchError;
 use stockade::policy::Diagnostic;
 use stockade::report::Outcome;
 use stockade::sandbox::SandboxError;
+use stockade::sandbox::applying::ApplyError;
 use stockade::sandbox::record::Broken;
 use thiserror::Error;
 
@@ -139,6 +140,9 @@ impl Failure {
             Self::NotForSandboxes(_) => Some("leave it out, or use it with `stockade run`, without --review"),
             Self::Library(stockade::Error::Sandbox(SandboxError::Running(_))) => {
                 Some("`stockade stop` ends what runs, and so does `stockade rm --force`")
+            }
+            Self::Library(stockade::Error::Apply(ApplyError::NothingAt(_))) => {
+                Some("`stockade diff NAME --names` prints what has changed")
             }
             Self::Library(stockade::Error::OutsideWorkspace { .. }) => Some("-C names a directory in the workspace"),
             Self::PolicyFile { problem: FileProblem::Unreadable(_), .. } => {

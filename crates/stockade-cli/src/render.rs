@@ -17,7 +17,7 @@ mod traffic;
 
 pub(crate) use applied::{application_json, is_whole, no_progress, not_applied, progress};
 pub(crate) use audit::{audit, audit_json, export, export_json};
-pub(crate) use changes::{names, names_json, stats, stats_json};
+pub(crate) use changes::{names, names_json, nothing_at, stats, stats_json};
 pub(crate) use checkpoints::{kept, log, log_json, stopped};
 pub(crate) use diff::Shown;
 pub(crate) use executed::{executed, executed_json};

@@ -50,7 +50,7 @@ fn family(root: u32) -> Vec<(String, Option<u64>)> {
 
 /// `Private_Clean` and `Private_Dirty` of `smaps_rollup` (proc_pid_smaps(5)). A process that is not dumpable shows them to
 /// root only.
-fn private(folder: &str) -> Option<u64> {
+pub(super) fn private(folder: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("{folder}/smaps_rollup")).ok()?;
     let sum = text
         .lines()

@@ -20,6 +20,11 @@ pub(super) fn execute(arguments: &DiffArguments) -> Result<u8, Failure> {
     let is_at = |change: &Change, wanted: &std::path::Path| {
         wanted == "." || change.path.starts_with(wanted) || change.old_path().starts_with(wanted)
     };
+    for (path, typed) in wanted.iter().zip(&arguments.paths) {
+        if !changes.list().iter().any(|change| is_at(change, path)) {
+            print::message(&render::nothing_at(typed));
+        }
+    }
     changes.retain(|change| wanted.is_empty() || wanted.iter().any(|wanted| is_at(change, wanted)));
     match (arguments.names, arguments.json) {
         (true, false) => print::result(WHAT, &render::names(changes.list()))?,

@@ -8,7 +8,7 @@ use stockade::sandbox::applying::{Applied, Conflict, Progress};
 
 use super::closing::push;
 use super::quantity::{counted, size};
-use super::text::escaped_whole;
+use super::text::{escaped_whole, shown};
 
 /// Files that are listed because something of them was left out.
 const FEW: usize = 8;
@@ -91,10 +91,6 @@ fn told(conflict: &Conflict, layers: &[PathBuf], workspace: &Path) -> String {
         push(&mut lines, &format!("    {:<9}  {}", "kept", shown(kept)));
     }
     lines
-}
-
-fn shown(path: impl AsRef<Path>) -> String {
-    escaped_whole(&path.as_ref().to_string_lossy()).to_string()
 }
 
 /// Where the three versions of a file are; `None` where there is none.

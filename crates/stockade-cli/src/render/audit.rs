@@ -8,7 +8,7 @@ use stockade::sandbox::{Audit, AuditedLayer, Difference};
 
 use super::closing::push;
 use super::quantity::counted;
-use super::text::escaped_whole;
+use super::text::{escaped_whole, shown};
 
 /// Differences of a layer that are listed.
 const FEW: usize = 8;
@@ -31,7 +31,6 @@ pub(crate) fn audit(audit: &Audit) -> String {
 }
 
 fn told(difference: &Difference) -> String {
-    let shown = |path: &std::path::Path| escaped_whole(&path.to_string_lossy()).to_string();
     match difference {
         Difference::Added { path } => format!("added: {}", shown(path)),
         Difference::Missing { path } => format!("missing: {}", shown(path)),

@@ -5,7 +5,7 @@ use stockade::sandbox::layers::{Amount, Change, FileStat, Kind, Status, Totals, 
 
 use super::quantity::counted;
 use super::table::table;
-use super::text::escaped_whole;
+use super::text::shown;
 
 /// Signs of the longest bar.
 const BAR: u64 = 40;
@@ -24,10 +24,14 @@ const fn letter(status: Status) -> char {
 
 /// A path, and that from which it was renamed. A directory's ends in `/`.
 fn name(path: &std::path::Path, from: Option<&std::path::Path>, kind: Option<Kind>) -> String {
-    let shown = |path: &std::path::Path| escaped_whole(&path.to_string_lossy()).to_string();
     let slash = if kind == Some(Kind::Directory) { "/" } else { "" };
     let from = from.map_or_else(String::new, |from| format!("{} -> ", shown(from)));
     format!("{from}{}{slash}", shown(path))
+}
+
+/// What is said of a path that was asked about, and at which nothing has changed.
+pub(crate) fn nothing_at(path: &std::path::Path) -> String {
+    format!("stockade: nothing has changed at {}\n", shown(path))
 }
 
 /// How each path changed.

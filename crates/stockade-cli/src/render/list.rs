@@ -6,7 +6,7 @@ use stockade::sandbox::{Look, Pruned, Status, Summary};
 use super::failure::one_line;
 use super::quantity::{ago, counted, milliseconds, size};
 use super::table::table;
-use super::text::escaped_whole;
+use super::text::shown;
 use crate::failure::Failure;
 
 /// A sandbox: its name, what it is, and what there is to see of it.
@@ -51,7 +51,7 @@ fn line(summary: &Summary, look: Option<&Look>) -> [String; 7] {
         summary.checkpoints.to_string(),
         summary.head.as_ref().map_or_else(|| "-".to_owned(), |head| head.name.clone()),
         ago(summary.used),
-        escaped_whole(&summary.workspace.path.to_string_lossy()).to_string(),
+        shown(&summary.workspace.path),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Makes foreign text safe to print.
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 
 use stockade::characters::misleads;
 
@@ -16,6 +17,11 @@ pub(crate) fn escaped(text: &str) -> impl fmt::Display {
 /// As [`escaped`], but whole: a path of which the end is missing is of no use.
 pub(crate) fn escaped_whole(text: &str) -> impl fmt::Display {
     Escaped { text, most: usize::MAX, kept: None }
+}
+
+/// A path of somebody else's choice, whole.
+pub(super) fn shown(path: impl AsRef<Path>) -> String {
+    escaped_whole(&path.as_ref().to_string_lossy()).to_string()
 }
 
 /// A line of a file: as [`escaped_whole`], but it keeps its tabs.

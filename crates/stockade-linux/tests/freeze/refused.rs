@@ -111,7 +111,7 @@ fn a_process_that_the_kernel_is_busy_for() {
     let script = "sleep 1000 & echo $! > DIR/asleep; while :; do :; done";
     let Some(sandbox) = Sandbox::traced(&[&["sh", "-c", script]]) else { return };
     let Some(groups) = Groups::v1() else {
-        println!("not run: needs the freezer of version 1");
+        crate::not_run("a process that the kernel is busy for (needs the freezer of version 1)");
         return;
     };
     let asleep: u32 = sandbox.wait_for("asleep").trim().parse().unwrap();
@@ -188,7 +188,7 @@ fn a_program_that_may_not_be_read() {
     let output = user.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     if text.contains("not run") || String::from_utf8_lossy(&output.stderr).contains("setpriv:") {
-        println!("not run: needs root, and namespaces for others");
+        crate::not_run("a program that cannot be read (needs root, and namespaces for others)");
         return;
     }
     assert!(text.contains("(secret) cannot be stopped"), "{output:?}");

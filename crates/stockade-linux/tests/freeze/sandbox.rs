@@ -88,7 +88,7 @@ impl Sandbox {
     pub(crate) fn traced(commands: &[&[&str]]) -> Option<Self> {
         let sandbox = Self::start(Groups::none()?, commands);
         if sandbox.is_none() {
-            println!("not run: needs namespaces of users and processes");
+            crate::not_run("freezing by Tracing (needs namespaces of users and processes)");
         }
         sandbox
     }

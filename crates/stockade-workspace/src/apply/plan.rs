@@ -62,13 +62,13 @@ pub fn plan<'s>(stack: &'s Stack, request: &Request<'_>) -> Result<ApplyPlan<'s>
     let changes = selected::in_order(request.changes);
     let parents = selected::parents(&changes);
     let wanted = selected::select(&changes, request.changes, request.selection, &parents)?;
+    let (take, protected) = (named(&request.options.take, &changes)?, named(&request.options.protected, &changes)?);
     let host = Host::open(request.workspace)?;
-    let verdicts = verdicts(stack, request, &host, &changes, &wanted, &parents)?;
+    let verdicts = verdicts(stack, request, &host, &changes, &wanted, &taken(&take, &changes, &parents))?;
     let mut units = Units::new(&changes, &parents, &wanted, verdicts);
     units.build();
     let Units { units, mut told, cleared, .. } = units;
-    let named = Named::new(&request.options.protected)?;
-    told.cleared = cleared.into_iter().filter(|path| !named.covers(path)).collect();
+    told.cleared = cleared.into_iter().filter(|path| !protected.covers(path)).collect();
     told.sort();
     for conflict in &mut told.conflicts {
         conflict.host = host.look(conflict.path.as_os_str().as_bytes()).ok().flatten();
@@ -89,9 +89,8 @@ fn verdicts(
     host: &Host,
     changes: &[Change],
     wanted: &[Wanted],
-    parents: &[Option<usize>],
+    taken: &[bool],
 ) -> Result<Vec<Verdict>, ApplyError> {
-    let taken = taken(request, changes, parents)?;
     let mut protection = Protection::new(stack, request, changes, host)?;
     let mut verdicts = Vec::with_capacity(changes.len());
     for (at, change) in changes.iter().enumerate() {
@@ -115,15 +114,18 @@ fn is_privilege(change: &Change) -> bool {
         && modes.is_some_and(|(old, new)| old.mode != new.mode && old.mode == new.mode & !PRIVILEGE_BITS)
 }
 
+/// Paths that an option names, at each of which something has changed.
+fn named<'a>(paths: &'a [PathBuf], changes: &[Change]) -> Result<Named<'a>, ApplyError> {
+    let named = Named::new(paths)?;
+    let sorted: Vec<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
+    named.without(&sorted).map_or(Ok(()), |path| Err(ApplyError::NothingAt(path.to_owned())))?;
+    Ok(named)
+}
+
 /// For which changes the sandbox's version is taken whatever the host has: those that were named, and new directories that
 /// they need.
-fn taken(request: &Request<'_>, changes: &[Change], parents: &[Option<usize>]) -> Result<Vec<bool>, ApplyError> {
-    let named = Named::new(&request.options.take)?;
-    let sorted: Vec<&Path> = changes.iter().map(|change| change.path.as_path()).collect();
-    if let Some(path) = named.without(&sorted) {
-        return Err(ApplyError::NothingAt(path.to_owned()));
-    }
-    let mut taken: Vec<bool> = sorted.iter().map(|path| named.covers(path)).collect();
+fn taken(named: &Named<'_>, changes: &[Change], parents: &[Option<usize>]) -> Vec<bool> {
+    let mut taken: Vec<bool> = changes.iter().map(|change| named.covers(&change.path)).collect();
     for at in (0..changes.len()).rev() {
         if let Some(above) = parents[at].filter(|above| {
             taken[at] && changes[at].new.is_some() && changes[*above].old.is_none() && changes[*above].new.is_some()
@@ -131,7 +133,7 @@ fn taken(request: &Request<'_>, changes: &[Change], parents: &[Option<usize>]) -
             taken[above] = true;
         }
     }
-    Ok(taken)
+    taken
 }
 
 /// The directories whose time is to be that of the sandbox: those in which everything that differs is applied, and that the

@@ -270,6 +270,7 @@ fn privilege_bits_are_taken_off_and_told() {
     assert_eq!(texts(&applied.cleared), ["new/tool", "other", "tool"]);
     // What is left of the difference is held back.
     place.note();
+    place.options.protected.clear();
     let plan =
         place.plan(&Selection::Everything, |plan| (plan.is_empty(), plan.told().held_back.clone())).expect("a plan");
     assert!(plan.0, "{plan:?}");

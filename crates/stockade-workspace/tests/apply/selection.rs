@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use stockade_workspace::apply::{self, ApplyError, Request, Selection};
+use stockade_workspace::apply::{self, ApplyError, Options, Request, Selection};
 use stockade_workspace::layers::{Change, Status, changes};
 
 use crate::place::{Place, quiet, rules, texts};
@@ -61,9 +61,13 @@ fn a_path_with_nothing_to_apply_is_named() {
 
 #[test]
 fn an_option_that_names_nothing_is_an_error() {
-    let mut place = place();
-    place.options.take = vec!["none".into()];
-    assert!(matches!(place.try_apply(&Selection::Everything), Err(ApplyError::NothingAt(_))));
+    for options in [
+        Options { take: vec!["none".into()], ..Options::default() },
+        Options { protected: vec!["none".into()], ..Options::default() },
+    ] {
+        let place = Place { options, ..place() };
+        assert!(matches!(place.try_apply(&Selection::Everything), Err(ApplyError::NothingAt(_))));
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn nothing_to_apply() {
     assert!(boxed.refused(&["apply", "box"]).contains("nothing to apply"));
     boxed.sh("echo x > changed");
     assert!(boxed.refused(&["apply", "box", "kept"]).contains("nothing to apply at `kept`"));
+    assert!(boxed.refused(&["apply", "box", "--protected", ".envrc"]).contains("`stockade diff NAME --names`"));
     assert!(boxed.refused(&["apply", "box", "/etc"]).contains("does not lie in the workspace"));
     assert_eq!(boxed.good(&["log", "box"]), "");
     assert_eq!(boxed.good(&["diff", "box", "--names"]), "M changed\n");

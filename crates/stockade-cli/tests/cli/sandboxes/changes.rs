@@ -75,7 +75,8 @@ fn paths_are_seen_from_where_the_caller_is() {
     assert_eq!(names("workspace/sub", "../gone"), "D gone\n");
     assert_eq!(names("home", boxed.workspace("gone").to_str().expect("path")), "D gone\n");
     assert_eq!(names("workspace", ".").lines().count(), 7);
-    assert_eq!(names("workspace", "kep"), "");
+    let nothing = from("workspace", &["diff", "box", "--names", "kep", "new"]);
+    assert_eq!(nothing, (0, "A new/\nA new/file\n".into(), "stockade: nothing has changed at kep\n".into()));
     assert!(boxed.refused(&["diff", "box", "../x"]).contains("does not lie in the workspace"));
 }
 
