@@ -17,9 +17,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::asker::errno;
+use super::share;
 
 /// Threads that are remembered. Each takes two descriptors.
 const MOST_KEPT: usize = 32;
+/// For how many descriptors that the supervisor may open one is remembered.
+const PARTS: usize = 32;
 
 /// Longest name of a program, with its end of line (`proc_pid_comm(5)`).
 const LONGEST_NAME: usize = 65;
@@ -112,7 +115,7 @@ impl Callers {
             return;
         }
         self.forget(caller.thread);
-        if self.0.len() >= MOST_KEPT {
+        if self.0.len() >= share::of_descriptors(PARTS, MOST_KEPT) {
             self.0.pop_front();
         }
         self.0.push_back(Rc::clone(caller));

@@ -15,6 +15,7 @@ pub mod gatekeeper;
 pub mod inferred;
 mod network;
 mod process;
+mod share;
 mod signals;
 mod sockets;
 mod stand_ins;

@@ -11,6 +11,7 @@ use crate::traces::no_journal;
 pub(crate) const TRIALS: &[Trial] = &[
     ("abandoned_openings", abandoned_openings),
     ("few_descriptors", few_descriptors),
+    ("few_descriptors_and_many_that_ask", few_descriptors_and_many_that_ask),
     ("the_sweep_has_a_reserve", the_sweep_has_a_reserve),
     ("unswept_is_not_forgotten", unswept_is_not_forgotten),
 ];
@@ -73,6 +74,18 @@ fn few_descriptors(place: &Place) {
         assert_eq!((outcome.status, outcome.stdout.as_slice()), (125, &b""[..]), "{options:?}: {}", outcome.stderr);
     }
     no_journal(place, "few descriptors");
+}
+
+/// What the observer keeps of each that asks leaves enough to answer the others.
+fn few_descriptors_and_many_that_ask(place: &Place) {
+    place.file("home/project/.stockade.toml", "[filesystem]\ndeny = [\"**/secret.txt\"]\n");
+    place.file("home/project/secret.txt", "secret\n");
+    let ask = "for n in $(seq 40); do sh -c 'read text < secret.txt; sleep 2' 2>/dev/null & done; sleep 1; cat README";
+    for options in TIERS {
+        let outcome = limited(place, 64, &[options, &["--trace=all"][..]].concat(), ask);
+        let text = String::from_utf8_lossy(&outcome.stdout).into_owned();
+        assert_eq!((outcome.status, text.as_str()), (0, "work\n"), "{options:?}: {}", outcome.stderr);
+    }
 }
 
 /// A command that plants, and waits until [`end`] of it.

@@ -10,10 +10,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::observe::share;
+
 /// Stand-ins that are remembered; the oldest is forgotten first, and is a Unix socket to its program from then on.
 const MOST_KNOWN: usize = 16 << 10;
 /// Ends that are kept for sockets which are not connected.
 const MOST_KEPT: usize = 1024;
+/// How large a part of what the supervisor may open they are at most.
+const PARTS: usize = 2;
 
 /// One stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +40,11 @@ pub(in super::super) struct StandIns {
 impl StandIns {
     /// Adds one, with the end that is kept. `EMFILE` where too many sockets are open and not connected.
     pub(super) fn add(&mut self, cookie: u64, known: Known, far: OwnedFd) -> Result<(), Errno> {
-        if self.far.len() >= MOST_KEPT {
+        let most = share::of_descriptors(PARTS, MOST_KEPT);
+        if self.far.len() >= most {
             self.far.retain(|_, far| !is_abandoned(far));
         }
-        if self.far.len() >= MOST_KEPT {
+        if self.far.len() >= most {
             return Err(Errno::MFILE);
         }
         if self.order.len() >= MOST_KNOWN
