@@ -1,5 +1,6 @@
 //! The bounds of one run that the supervisor enforces: control group, timer, sampler.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use stockade_spec::report::Outcome;
 
 use super::launch::limit_of;
 use crate::limits::{self, Bound, Cgroup, Hits, LimitError, Processes, Sampler, Scope, Version, Watched};
+use crate::sys::alarm::Alarm;
 
 /// How long the caller's systemd may take to make a scope.
 const SCOPE_PATIENCE: Duration = Duration::from_secs(5);
@@ -134,12 +136,23 @@ impl Bounds {
     /// The limit that has been reached, if one has.
     pub(super) fn reached(&mut self) -> Result<Option<Outcome>, LimitError> {
         let now = Instant::now();
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.is_overdue() {
             return Ok(Some(Outcome::TimeLimit));
         }
         let Some(sampler) = self.sampler.as_mut().filter(|sampler| sampler.next_due() <= now) else { return Ok(None) };
         let exceeded = sampler.sample().map_err(|source| LimitError::call("look at the processes", source))?;
         Ok(limits::verdict(Hits::default(), exceeded, None))
+    }
+
+    /// What wakes this process, should it be stopped, when the run's time is over.
+    pub(super) fn alarm(&self) -> io::Result<Option<Alarm>> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.map(Alarm::after).transpose()
+    }
+
+    /// Whether the run's time is over.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// The run is ending: no limit is looked for any more.

@@ -318,8 +318,8 @@ fn make_running(
     };
     if let (Some(commands), Some(proc)) = (&mut parts.commands, &proc) {
         commands.look_at(proc.try_clone().map_err(LaunchError::Channel)?);
-        parts.proc = Some(proc.try_clone().map_err(LaunchError::Channel)?);
     }
+    parts.proc = proc.as_ref().map(OwnedFd::try_clone).transpose().map_err(LaunchError::Channel)?;
     parts.bounds.watch(parts.plan, proc, store, parts.sandbox.pid)?;
     let gate = parts.service.take().map(|service| {
         let undelivered = notices.into_iter().map(Undelivered::new).collect();

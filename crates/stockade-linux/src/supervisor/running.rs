@@ -18,7 +18,7 @@ use super::job::Job;
 use super::launch::{PrivateDirectories, Sandbox};
 use super::service::SocketService;
 use crate::denials::{Attempt, DenialLog};
-use crate::freeze::{FreezeError, Freezer};
+use crate::freeze::{FreezeError, Freezer, Frozen};
 use crate::observe::gatekeeper::Gatekeeper;
 use crate::observe::{Activity, Observer};
 use crate::relay::{Relay, RelayError, RelayEvent};
@@ -57,7 +57,7 @@ pub(super) struct RunningParts<'a> {
     pub(super) channel: Channel,
     /// Where the plan has a gate; taken when the stage is ready.
     pub(super) service: Option<SocketService>,
-    /// The sandbox's `/proc`, where it lasts.
+    /// The sandbox's `/proc`, where it has its own.
     pub(super) proc: Option<OwnedFd>,
     /// Where the sandbox lasts; taken by whoever has commands for it.
     pub(super) commands: Option<CommandService>,
@@ -382,11 +382,21 @@ impl<'a> Running<'a> {
         if self.job.asked() { self.stop() } else { Ok(()) }
     }
 
-    /// Stops as the command has. Nobody keeps its limits meanwhile, so that all that is inside stops before.
+    /// Stops as the command has. Nobody keeps its limits meanwhile, so that all that is inside stops before, and time goes on: when
+    /// it is over, this process goes on, to end the run.
     fn stop(&mut self) -> Result<(), RunError> {
         self.tell(ToInit::Signal(libc::SIGSTOP))?;
+        let held = self.hold();
+        let alarm = self.parts.bounds.alarm().map_err(RunError::Wait)?;
         self.job.stop(&mut self.parts.relay)?;
-        self.tell(ToInit::Signal(libc::SIGCONT))
+        drop((alarm, held));
+        if self.parts.bounds.is_overdue() { Ok(()) } else { self.tell(ToInit::Signal(libc::SIGCONT)) }
+    }
+
+    /// Holds all that is inside, where there is a way: a program can have SIGCONT sent to itself, which ends the stop by a signal.
+    fn hold(&self) -> Option<Frozen> {
+        let (proc, groups) = (self.parts.proc.as_ref()?, self.parts.bounds.groups());
+        Freezer::of(groups, self.parts.sandbox.pid, proc.as_fd()).ok()?.freeze(&[]).ok()
     }
 
     fn tell(&self, message: ToInit) -> Result<(), RunError> {

@@ -1,5 +1,6 @@
 //! The only files of the project that hold `unsafe`: thin layers over system calls that rustix does not offer.
 
+pub(crate) mod alarm;
 #[cfg(target_env = "musl")]
 pub(crate) mod allocator;
 pub(crate) mod clone;

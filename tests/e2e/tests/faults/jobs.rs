@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::Trial;
-use crate::place::{Outcome, Place, TIERS};
+use crate::place::{LANDLOCK, Outcome, Place, TIERS};
 use crate::traces::{none_left, signal, soon};
 
 pub(crate) const TRIALS: &[Trial] = &[
     ("a_command_that_stops_itself_is_ended_by_time", stops_itself),
     ("stops_when_told", stops_when_told),
     ("stops_as_a_job_of_a_shell", stops_as_a_job),
+    ("what_continues_itself_is_held_or_ended_by_time", continues_itself),
 ];
 
 /// Writes down, for ten seconds, that it runs.
@@ -59,6 +60,41 @@ fn stops_when_told(place: &Place) {
         for name in ["go", "ticks"] {
             std::fs::remove_file(place.workspace().join(name)).expect("removed");
         }
+    }
+}
+
+/// Has SIGCONT sent to itself by the kernel every 5 ms, and writes down, for ten seconds, that it runs.
+const CONTINUER: &str = "import ctypes, os, signal, struct, time
+libc = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGCONT, lambda *_: None)
+event = struct.pack('qii', 0, signal.SIGCONT, 0) + bytes(48)
+timer = ctypes.c_void_p()
+assert libc.timer_create(1, event, ctypes.byref(timer)) == 0
+each = struct.pack('qqqq', 0, 5000000, 0, 5000000)
+assert libc.timer_settime(timer, 0, each, None) == 0
+end = time.monotonic() + 10
+while time.monotonic() < end:
+    with open('ticks', 'a') as ticks: ticks.write('x')
+    time.sleep(0.02)";
+
+/// No signal stops it for long. It is held in another way, where there is one, and its time ends in any case.
+fn continues_itself(place: &Place) {
+    for options in TIERS {
+        let mut command = place.stockade(["run", "--time", "5s"]);
+        command.args(*options).args(["--", "python3", "-c", CONTINUER]);
+        let started = Instant::now();
+        let mut child = command.process_group(0).stderr(std::process::Stdio::null()).spawn().expect("a start");
+        let ticks = || std::fs::metadata(place.workspace().join("ticks")).map_or(0, |found| found.len());
+        assert!(soon(|| ticks() > 0), "{options:?}: it never ran");
+        signal(child.id(), Signal::TSTP);
+        assert!(soon(|| state(child.id()) == 'T'), "{options:?}: {}", state(child.id()));
+        std::thread::sleep(Duration::from_millis(200));
+        let before = ticks();
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(*options == LANDLOCK || ticks() == before, "{options:?}: it runs on");
+        assert_eq!(child.wait().expect("an end").code(), Some(124), "{options:?}");
+        assert!(started.elapsed() < Duration::from_secs(9), "{options:?}: {:?}", started.elapsed());
+        std::fs::remove_file(place.workspace().join("ticks")).expect("removed");
     }
 }
 
