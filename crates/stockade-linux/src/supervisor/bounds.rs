@@ -104,8 +104,9 @@ impl Bounds {
         if bounds.is_empty() {
             return Ok(());
         }
+        let own = if proc.is_some() { numbers_of_own(plan) } else { vec![init] };
         let processes = proc.map_or(Processes::Descendants(init), Processes::Namespace);
-        let watched = Watched { processes, store, directories: private_directories(plan)? };
+        let watched = Watched { processes, own, store, directories: private_directories(plan)? };
         let sampler =
             Sampler::new(&bounds, watched).map_err(|source| LimitError::call("look at the processes", source))?;
         self.sampler = Some(sampler);
@@ -190,6 +191,12 @@ impl Bounds {
 
 fn copy_failed(source: std::io::Error) -> LimitError {
     LimitError::call("copy the descriptor of the private store", source)
+}
+
+/// The numbers that Stockade's own processes have inside: init's, which is the first, and the spawner's, which is its only child.
+fn numbers_of_own(plan: &Plan) -> Vec<Pid> {
+    let lasts = plan.steps.iter().any(|step| step.operation == Operation::ServeCommands);
+    [1, 2].into_iter().take(1 + usize::from(lasts)).filter_map(Pid::from_raw).collect()
 }
 
 /// Every bound of the plan has to be in force: one that a second kind of group would hold is not dropped.

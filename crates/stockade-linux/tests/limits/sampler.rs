@@ -25,7 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn sampler(bounds: &[(Resource, u64)], root: &Child, directories: Vec<OwnedFd>) -> Sampler {
     let bounds: Vec<Bound> = bounds.iter().map(|&(resource, value)| Bound { resource, value }).collect();
     let processes = Processes::Descendants(Pid::from_child(root));
-    Sampler::new(&bounds, Watched { processes, store: None, directories }).unwrap()
+    Sampler::new(&bounds, Watched { own: Vec::new(), processes, store: None, directories }).unwrap()
 }
 
 /// Samples when due until something is exceeded or the time is over.
@@ -112,7 +112,8 @@ fn all_of_a_proc() {
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let proc = OwnedFd::from(std::fs::File::open("/proc").unwrap());
     let bounds = [Bound { resource: Resource::Processes, value: 6 }];
-    let watched = Watched { processes: Processes::Namespace(proc), store: None, directories: Vec::new() };
+    let watched =
+        Watched { own: Vec::new(), processes: Processes::Namespace(proc), store: None, directories: Vec::new() };
     let exceeded = Sampler::new(&bounds, watched).unwrap().sample().unwrap().unwrap();
     assert!(exceeded.used > 6, "{exceeded:?}");
     end(child);

@@ -9,6 +9,7 @@
 mod input;
 mod jobs;
 mod kills;
+mod memory;
 #[path = "../containment/options.rs"]
 mod options;
 mod place;
@@ -39,6 +40,7 @@ const TRIALS: &[&[Trial]] = &[
     signals::TRIALS,
     jobs::TRIALS,
     runners::TRIALS,
+    memory::TRIALS,
     streams::TRIALS,
     surroundings::TRIALS,
     workspaces::TRIALS,

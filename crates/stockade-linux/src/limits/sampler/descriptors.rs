@@ -35,7 +35,15 @@ pub(super) fn nameless_of(proc: &OwnedFd, pids: &[Pid]) -> io::Result<u64> {
             && FileType::from_raw_mode(state.st_mode) == FileType::RegularFile
             && is_on_disk(directory, name)
     };
-    bytes_open(proc, pids, wanted)
+    Ok(bytes_open(proc, pids, wanted)?.bytes)
+}
+
+/// What was found to be open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) bytes: u64,
+    /// Whether some process let nobody look: it has made itself unreadable (`PR_SET_DUMPABLE`), or its program is.
+    pub(super) is_hidden: bool,
 }
 
 /// Bytes of the files that the processes have open and that are wanted, each counted once.
@@ -43,18 +51,20 @@ pub(super) fn bytes_open(
     proc: &OwnedFd,
     pids: &[Pid],
     wanted: impl Fn(BorrowedFd<'_>, &CStr, &Stat) -> bool,
-) -> io::Result<u64> {
+) -> io::Result<Open> {
     let mut search = Search { wanted, seen: HashSet::new(), bytes: 0, left: MAX_DESCRIPTORS };
+    let mut is_hidden = false;
     for &pid in pids {
         let path = format!("{}/fd", pid.as_raw_nonzero());
         match kernel_file::open(proc, path, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(directory) => search.look(directory.as_fd())?,
-            // It has ended, or has made itself unreadable.
-            Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => {}
+            // It has ended.
+            Err(Errno::NOENT | Errno::SRCH) => {}
+            Err(Errno::ACCESS | Errno::PERM) => is_hidden = true,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(search.bytes)
+    Ok(Open { bytes: search.bytes, is_hidden: is_hidden || search.left == 0 })
 }
 
 struct Search<W> {

@@ -3,15 +3,19 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::MemfdFlags;
+use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::descriptors;
+use super::descriptors::{self, Open};
+use super::processes;
 use crate::limits::kernel_file;
 
 /// Room for `/proc/PID/status`, where the list of a user's groups can be long.
 pub(super) const BUFFER: usize = 32 << 10;
+
+/// Threads among which one that goes on is looked for.
+const MAX_THREADS: usize = 16;
 
 /// What one process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +34,25 @@ pub(super) struct Account {
     rough: u64,
 }
 
-/// What `PID/status` says; `None` when the process has ended.
-pub(super) fn of_process(proc: &OwnedFd, pid: Pid, buffer: &mut [u8]) -> Option<ProcessUse> {
+/// What a process uses, and the number by which its files are found; `None` when it has ended.
+///
+/// Where its first thread has ended and others go on, that one's files say nothing of what they share, and those of another do.
+pub(super) fn of_process(proc: &OwnedFd, pid: Pid, buffer: &mut [u8]) -> Option<(Pid, ProcessUse)> {
+    let used = of_thread(proc, pid, buffer)?;
+    if used.own > 0 || used.threads < 2 {
+        return Some((pid, used));
+    }
+    let tasks = kernel_file::open(proc, path(pid, "task"), OFlags::RDONLY | OFlags::DIRECTORY).ok()?;
+    let threads = processes::numbered(&tasks).ok()?;
+    let living = threads.into_iter().take(MAX_THREADS).find_map(|thread| {
+        let of_thread = of_thread(proc, thread, buffer).filter(|used| used.own > 0)?;
+        Some((thread, ProcessUse { threads: used.threads, ..of_thread }))
+    });
+    living.or(Some((pid, used)))
+}
+
+/// What `PID/status` says.
+fn of_thread(proc: &OwnedFd, pid: Pid, buffer: &mut [u8]) -> Option<ProcessUse> {
     kernel_file::read(proc, path(pid, "status"), buffer).ok().map(parse_status)
 }
 
@@ -79,6 +100,11 @@ impl Account {
         self.processes.push((pid, used));
     }
 
+    /// Those that hold anything, which one that has ended and was not waited for does not.
+    pub(super) fn pids(&self) -> Vec<Pid> {
+        self.processes.iter().filter(|(_, used)| used.own > 0).map(|&(pid, _)| pid).collect()
+    }
+
     /// The sum in which a page that several processes share counts for each.
     pub(super) const fn rough(&self) -> u64 {
         self.rough
@@ -118,13 +144,14 @@ impl Memfds {
         Ok(Self { device: rustix::fs::fstat(&own)?.st_dev, baseline: shared_memory() })
     }
 
-    /// By how much the shared memory of the whole machine has grown: only a reason to look closer.
+    /// By how much the shared memory of the whole machine has grown: a reason to look closer, and the most that what cannot be
+    /// looked at can hold.
     pub(super) fn grown_since_start(&self) -> u64 {
         shared_memory().saturating_sub(self.baseline)
     }
 
-    /// Bytes in such files that the processes have open, each counted once.
-    pub(super) fn open_in(&self, proc: &OwnedFd, pids: &[Pid]) -> io::Result<u64> {
+    /// Such files that the processes have open, each counted once.
+    pub(super) fn open_in(&self, proc: &OwnedFd, pids: &[Pid]) -> io::Result<Open> {
         descriptors::bytes_open(proc, pids, |_, _, state| state.st_dev == self.device)
     }
 }
@@ -164,9 +191,9 @@ mod tests {
         let file = rustix::fs::memfd_create(c"test", MemfdFlags::CLOEXEC).unwrap();
         let second = file.try_clone().unwrap();
         let proc = super::super::processes::open_proc().unwrap();
-        let before = memfds.open_in(&proc, &[rustix::process::getpid()]).unwrap();
+        let before = memfds.open_in(&proc, &[rustix::process::getpid()]).unwrap().bytes;
         rustix::io::write(&second, &vec![1; 1 << 20]).unwrap();
-        let after = memfds.open_in(&proc, &[rustix::process::getpid()]).unwrap();
+        let after = memfds.open_in(&proc, &[rustix::process::getpid()]).unwrap().bytes;
         assert!((1 << 20..2 << 20).contains(&(after - before)), "{before} {after}");
     }
 

@@ -6,7 +6,8 @@
 //! Limits of the method, which is why control groups come first: between two looks a run can use more than it may (the
 //! interval shrinks as use nears the limit, and `RLIMIT_DATA` bounds each process); shared memory that is also a file
 //! of a private file system is counted once only, as the larger of the two sums; shared memory that no process maps or
-//! has open (a detached System V segment, a descriptor under way in a socket) is not seen.
+//! has open (a detached System V segment, a descriptor under way in a socket) is not seen. Where a process cannot be looked at,
+//! all shared memory that the machine has gained since the start counts, whoever holds it.
 
 pub(crate) mod descriptors;
 mod memory;
@@ -43,6 +44,8 @@ pub enum Processes {
 pub struct Watched {
     /// The processes.
     pub processes: Processes,
+    /// Those of them that are Stockade's own: they hold nothing, and let nobody look.
+    pub own: Vec<Pid>,
     /// Any file or directory of the private file system in memory: what it holds counts as memory.
     pub store: Option<OwnedFd>,
     /// Private directories on the host's file systems: what is below them counts as disk.
@@ -145,7 +148,7 @@ impl Sampler {
             return Ok(None);
         }
         if !self.watched.directories.is_empty() && self.limit(Resource::Disk).is_some() {
-            self.nameless = descriptors::nameless_of(&self.proc, &round.pids)?;
+            self.nameless = descriptors::nameless_of(&self.proc, &self.foreign(&round))?;
         }
         self.memory(&round)
     }
@@ -161,7 +164,7 @@ impl Sampler {
     fn go_on(&mut self, round: &mut Round) {
         for &pid in round.pids.iter().skip(round.seen).take(CHUNK) {
             round.seen += 1;
-            if let Some(use_of_one) = memory::of_process(&self.proc, pid, &mut self.buffer) {
+            if let Some((pid, use_of_one)) = memory::of_process(&self.proc, pid, &mut self.buffer) {
                 round.threads += use_of_one.threads;
                 round.account.add(pid, use_of_one);
             }
@@ -179,10 +182,20 @@ impl Sampler {
         if rough <= limit {
             return Ok(None);
         }
-        let files = store.saturating_add(self.memfds.open_in(&self.proc, &round.pids)?);
+        let open = self.memfds.open_in(&self.proc, &self.foreign(round))?;
+        let seen = store.saturating_add(open.bytes);
+        // Who hides what it holds answers for all that the machine has gained since the start.
+        let files = if open.is_hidden { seen.max(unseen) } else { seen };
         let used = round.account.exact(&self.proc, limit, files, &mut self.buffer);
         self.pace.headroom(limit.saturating_sub(used));
         Ok(self.exceeds(Resource::Memory, used))
+    }
+
+    /// Those that may hold something and are not Stockade's own.
+    fn foreign(&self, round: &Round) -> Vec<Pid> {
+        let mut pids = round.account.pids();
+        pids.retain(|pid| !self.watched.own.contains(pid));
+        pids
     }
 
     fn disk(&self) -> io::Result<Option<Exceeded>> {
