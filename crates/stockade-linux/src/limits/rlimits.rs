@@ -38,12 +38,18 @@ pub fn apply(resource: Resource, value: u64) -> io::Result<()> {
     bound(kind, value)
 }
 
-/// Forbids core dumps, which would be written to wherever the host's `core_pattern` says.
+/// The `RLIMIT_CORE` with which nothing is dumped. A core file needs at least a page; and where the host has a program read core
+/// dumps, which the limit does not bound, the kernel takes exactly this one to say that it is not to run (`coredump_pipe` in
+/// `fs/coredump.c`), while it runs with a limit of 0.
+const NO_CORE: u64 = 1;
+
+/// Forbids core dumps, which would be written to wherever the host's `core_pattern` says, or be read by a program of the host,
+/// outside and as root.
 ///
 /// # Errors
 /// Those of `setrlimit(2)`.
 pub fn no_core_dumps() -> io::Result<()> {
-    bound(Kind::Core, 0)
+    bound(Kind::Core, NO_CORE)
 }
 
 /// The `RLIMIT_DATA` that goes with a memory limit which only the sampler enforces: `None` where it would keep Java,

@@ -25,6 +25,9 @@ use crate::sys::kill;
 /// Entries of `/proc` that are looked at for a member of a process group whose leader has ended.
 const MAX_PROCESSES: usize = 65_536;
 
+/// `RLIMIT_CORE` (`include/uapi/asm-generic/resource.h`).
+const CORE_LIMIT: i32 = 4;
+
 pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str, log: &mut DenialLog<'_>) -> Answer {
     if observer.context.tier == Tier::Namespaces {
         return observe_only(asker, call, log);
@@ -33,6 +36,8 @@ pub(super) fn decide(observer: &Observer, asker: &Asker<'_>, call: &'static str,
         "kill" => kill_call(&observer.context, asker),
         "pidfd_open" => handle(&observer.context, asker),
         "pidfd_send_signal" => signal_by_handle(&observer.context, asker),
+        // The filter answers where a process does not name itself by number (`seccomp::checks::set_limit`).
+        "prlimit64" if asker.number(1) == CORE_LIMIT && asker.argument(2) != 0 => Err(Errno::PERM),
         // `tkill`, `tgkill` and the queueing ones, limits and scheduling: for the process itself.
         _ => own_thread(asker).map(|()| Answer::Continue),
     };

@@ -209,6 +209,34 @@ pub(super) fn ask_unless_self(verdicts: Verdicts) -> Block {
     load_low(0, branch(Test::Equal(0), Verdicts::allow(), verdicts.refuse(libc::EPERM)))
 }
 
+// `include/uapi/asm-generic/resource.h`.
+const CORE_LIMIT: u32 = 4;
+
+/// Setting the size of core dumps is taken without effect: the stage has set the one size with which nothing is dumped, and with a
+/// smaller one a program of the host would be (`rlimits::no_core_dumps`). Programs that keep secrets set it to 0, and give up where
+/// that fails.
+pub(super) fn set_limit() -> Block {
+    load_low(0, branch(Test::Equal(CORE_LIMIT), Verdicts::fail(0), Verdicts::allow()))
+}
+
+/// As [`set_limit`], where the third argument is the new limit; asking for one passes. Who sets it and asks for the old one, which
+/// nobody would write, is refused.
+pub(super) fn limit() -> Block {
+    let set = if_null(3, Verdicts::fail(0), Verdicts::fail(libc::EPERM));
+    load_low(1, branch(Test::Equal(CORE_LIMIT), if_null(2, Verdicts::allow(), set), Verdicts::allow()))
+}
+
+/// Whether an argument is a null pointer.
+fn if_null(argument: u32, null: Block, other: Block) -> Block {
+    let low = load_low(argument, branch(Test::Equal(0), null, other.clone()));
+    load_high(argument, branch(Test::Equal(0), low, other))
+}
+
+/// As [`limit`]; the supervisor is asked unless the first argument is 0, the caller itself.
+pub(super) fn ask_unless_own_limit(verdicts: Verdicts) -> Block {
+    load_low(0, branch(Test::Equal(0), limit(), verdicts.refuse(libc::EPERM)))
+}
+
 /// Passes only for the caller itself: the given kind of target with id 0.
 pub(super) fn own_priority(verdicts: Verdicts, kind: u32) -> Block {
     let refused = verdicts.refuse(libc::EPERM);

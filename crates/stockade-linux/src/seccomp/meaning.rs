@@ -100,9 +100,10 @@ const fn kind(class: Class) -> Kind {
     match class {
         Class::Allow | Class::Absent => Kind::Other,
         Class::Check(ArgumentCheck::Socket | ArgumentCheck::SocketPair) => Kind::Socket,
-        Class::Signal | Class::Check(ArgumentCheck::Kill | ArgumentCheck::Scheduling | ArgumentCheck::Affinity) => {
-            Kind::Signal
-        }
+        Class::Signal
+        | Class::Check(
+            ArgumentCheck::Kill | ArgumentCheck::Scheduling | ArgumentCheck::Affinity | ArgumentCheck::Limit,
+        ) => Kind::Signal,
         Class::Forbidden | Class::Namespace | Class::Peer | Class::Ipc | Class::Check(_) => Kind::Forbidden,
         Class::Network(NetworkUse::Connect) => Kind::Connect,
         Class::Network(NetworkUse::Bind) => Kind::Bind,

@@ -70,6 +70,10 @@ pub(super) enum ArgumentCheck {
     Scheduling,
     /// `sched_setaffinity`: as [`Self::Scheduling`], and refused where the processors are the limit.
     Affinity,
+    /// `setrlimit`: which limit is set.
+    SetLimit,
+    /// `prlimit64`: as [`Self::Scheduling`], and which limit is set.
+    Limit,
     /// `setpriority`: whose priority is set.
     Priority,
     /// `ioprio_set`: whose priority is set.

@@ -84,6 +84,8 @@ fn bind(operation: &Operation, listener: &mut Option<OwnedFd>) -> Result<(), Fai
         Operation::Landlock { ruleset } => crate::sys::landlock::restrict(ruleset)?,
         Operation::SystemCalls { filter } => {
             let architecture = Architecture::native().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOSYS))?;
+            // Which the filter keeps as it is.
+            crate::limits::rlimits::no_core_dumps()?;
             let program = crate::seccomp::program(architecture, filter);
             *listener = crate::sys::seccomp::install(&program, filter.notify)?;
         }

@@ -13,10 +13,32 @@ use crate::traces::{held, no_journal, none_left, signal, soon};
 pub(crate) const TRIALS: &[Trial] = &[
     ("signals_pass_on", signals_pass_on),
     ("a_deaf_command_is_ended_by_time", deaf),
+    ("a_crash_is_told_and_dumps_nothing", crash),
     ("signals_end_a_launch", signals_end_a_launch),
     ("ignored_signals_do_not", ignored_signals_do_not),
     ("signals_at_every_place", signals_at_every_place),
 ];
+
+/// Forbids core dumps as programs that keep secrets do, which may not undo what forbids them here, and crashes.
+const CRASH: &str = "import os, resource, signal
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+print(resource.getrlimit(resource.RLIMIT_CORE), flush=True)
+os.kill(os.getpid(), signal.SIGSEGV)";
+
+fn crash(place: &Place) {
+    for options in TIERS {
+        let mut command = place.command("sh");
+        let words = ["-c", "ulimit -c unlimited; exec \"$@\"", "sh"];
+        command.args(words).arg(place.program()).arg("run").args(*options).args(["--", "python3", "-c", CRASH]);
+        let outcome = place.outcome(&mut command);
+        let said = String::from_utf8_lossy(&outcome.stdout);
+        // With a size of one byte, the kernel neither writes a file nor starts a program of the host.
+        assert_eq!((outcome.status, &*said), (139, "(1, 1)\n"), "{options:?}: {}", outcome.stderr);
+        let names: Vec<_> =
+            place.snapshot().into_keys().filter(|path| path.to_string_lossy().contains("core")).collect();
+        assert!(names.is_empty(), "{options:?}: {names:?}");
+    }
+}
 
 const SIGNALS: &[(Signal, i32, &str)] =
     &[(Signal::TERM, 143, "TERM"), (Signal::INT, 130, "INT"), (Signal::HUP, 129, "HUP")];

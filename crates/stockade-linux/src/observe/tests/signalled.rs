@@ -97,3 +97,15 @@ fn limits_and_scheduling_of_others_are_refused() {
     assert_eq!(denials[0].operation, "prlimit64");
     end(outside);
 }
+
+#[test]
+fn the_size_of_core_dumps_is_kept() {
+    use rustix::process::{Resource, Rlimit, getpid, getrlimit, prlimit, setrlimit};
+    let maximum = getrlimit(Resource::Core).maximum;
+    let size = |current| Rlimit { current: Some(current), maximum };
+    setrlimit(Resource::Core, size(1)).unwrap();
+    let ((taken, refused), _) = Scene::new(Tier::Landlock)
+        .run(|| (setrlimit(Resource::Core, size(0)), prlimit(Some(getpid()), Resource::Core, size(0)).map(|_| ())));
+    assert_eq!((taken, refused), (Ok(()), Err(Errno::PERM)));
+    assert_eq!(getrlimit(Resource::Core).current, Some(1));
+}

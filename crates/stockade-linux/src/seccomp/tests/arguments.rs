@@ -122,6 +122,15 @@ fn signals_and_other_processes() {
     check(&scoped, "kill", &[(&[1234], ALLOW)]);
     check(&scoped, "prlimit64", &[(&[1234], errno(libc::EPERM)), (&[0], ALLOW)]);
     check(&scoped, "ptrace", &[(&[16], errno(libc::EPERM))]);
+    check(&scoped, "prlimit64", &[(&[0, 4, 1 << 12], errno(0)), (&[0, 7, 1 << 12], ALLOW)]);
+    check(&shared_filter(), "prlimit64", &[(&[1234, 4, 1 << 12], ASK)]);
+    for filter in [default_filter(), shared_filter()] {
+        check(&filter, "setrlimit", &[(&[4, 1 << 12], errno(0)), (&[7, 1 << 12], ALLOW)]);
+        for (new, expected) in [(0, ALLOW), (1, errno(0)), (1 << 32, errno(0))] {
+            assert_eq!(verdict(&filter, "prlimit64", &[0, 4, new]), expected, "{new:x}");
+        }
+        assert_eq!(verdict(&filter, "prlimit64", &[0, 4, 1, 1 << 32]), errno(libc::EPERM));
+    }
     for call in ["prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"] {
         check(&shared_filter(), call, &[(&[1234], ASK), (&[0], ALLOW)]);
         check(&default_filter(), call, &[(&[1234], ALLOW)]);
