@@ -298,8 +298,13 @@ impl<'p> Stage<'p> {
     }
 }
 
+/// Pseudo-terminals that can be open at once. The kernel bounds those of the whole machine together (`kernel.pty.max`), so that one
+/// sandbox could leave none to the user's own terminals.
+const MAX_TERMINALS: &str = "256";
+
 fn mount_devpts(view: &mut View) -> io::Result<()> {
-    view.mount_fresh("devpts", Path::new("/dev/pts"), &[("ptmxmode", "0666"), ("mode", "0620")])?;
+    let options = [("ptmxmode", "0666"), ("mode", "0620"), ("max", MAX_TERMINALS)];
+    view.mount_fresh("devpts", Path::new("/dev/pts"), &options)?;
     view.symlink(Path::new("/dev/ptmx"), Path::new("pts/ptmx"))
 }
 

@@ -18,6 +18,7 @@ mod signals;
 mod steps;
 mod streams;
 mod surroundings;
+mod terminals;
 mod traces;
 #[path = "../containment/user.rs"]
 mod user;
@@ -41,6 +42,7 @@ const TRIALS: &[&[Trial]] = &[
     jobs::TRIALS,
     runners::TRIALS,
     memory::TRIALS,
+    terminals::TRIALS,
     streams::TRIALS,
     surroundings::TRIALS,
     workspaces::TRIALS,
