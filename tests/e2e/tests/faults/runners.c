@@ -1,6 +1,6 @@
 /* Several processes that fork and end again and again, in a session of their own, and write down when they were last alive.
 
-   Usage: runners HEART SECONDS */
+   Usage: runners HEART SECONDS PAUSE, where each lives for so many microseconds. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +30,8 @@ int main(int count, char **arguments) {
     while (now(CLOCK_MONOTONIC) < end) {
         if (syscall(SYS_clone, 17, 0, 0, 0, 0))
             syscall(SYS_exit_group, 0);
+        if (atoi(arguments[3]))
+            usleep(atoi(arguments[3]));
         if (now(CLOCK_MONOTONIC) - last > 0.02) {
             last = now(CLOCK_MONOTONIC);
             char text[32];

@@ -35,8 +35,8 @@ fn end_with_their_time(place: &Place) {
         println!("not run: needs a C compiler");
         return;
     };
-    // Natively they outlive whoever started them.
-    let mut native = place.command(&program).args(["heart", "2.5"]).spawn().expect("a start");
+    // Natively they outlive whoever started them. They take their time, since what ends waits for this process to reap it.
+    let mut native = place.command(&program).args(["heart", "1.5", "5000"]).spawn().expect("a start");
     assert!(soon(|| heart(place) > 0.0), "they never ran");
     end(&mut native);
     std::thread::sleep(Duration::from_millis(300));
@@ -44,7 +44,7 @@ fn end_with_their_time(place: &Place) {
     assert!(soon(|| now() - heart(place) > 0.5), "they never end");
     for options in TIERS {
         let mut command = place.stockade(["run", "--time", "2s"]);
-        command.args(*options).arg("--").arg(&program).args(["heart", "12"]);
+        command.args(*options).arg("--").arg(&program).args(["heart", "12", "0"]);
         let child = command.stderr(std::process::Stdio::piped()).spawn().expect("a start");
         let (pid, started) = (child.id(), now());
         let outcome = Outcome::of(child.wait_with_output().expect("an end"));
