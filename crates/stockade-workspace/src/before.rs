@@ -61,8 +61,8 @@ pub struct Before {
 /// # Errors
 /// When the workspace or a directory in it cannot be read, or holds more than can be handled; see [`ScanError`].
 /// Directories that the caller may not enter are passed over.
-pub fn scan(workspace: &Path, rules: &Rules) -> Result<Vec<PathBuf>, ScanError> {
-    Ok(Before::take(workspace, rules)?.paths())
+pub fn scan(workspace: &Path, rules: &Rules, home: &Path) -> Result<Vec<PathBuf>, ScanError> {
+    Ok(Before::take(workspace, rules, home)?.paths())
 }
 
 struct Collector<'a> {
@@ -128,16 +128,17 @@ impl Before {
         if same { Ok(root) } else { Err(ScanError::Replaced(self.workspace.clone())) }
     }
 
-    /// Looks through a workspace (an absolute path without links) before a run.
+    /// Looks through a workspace (an absolute path without links) before a run. `home` is where the configuration of git lies that
+    /// holds for every repository.
     ///
     /// # Errors
     /// As [`scan`].
-    pub fn take(workspace: &Path, rules: &Rules) -> Result<Self, ScanError> {
+    pub fn take(workspace: &Path, rules: &Rules, home: &Path) -> Result<Self, ScanError> {
         let root = walk::open_workspace(workspace)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let status = directory::own_status(root.as_fd());
         let status = status.map_err(|source| ScanError::Open { path: workspace.to_owned(), source })?;
-        let leads = Gatherer::new(workspace);
+        let leads = Gatherer::new(workspace, home);
         let (entries, parents, originals) = Default::default();
         let mut found = Collector { entries, parents, leads, originals };
         walk::walk(root.as_fd(), rules, &mut found)?;

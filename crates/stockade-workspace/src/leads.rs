@@ -30,6 +30,7 @@ pub(crate) struct Leads {
 #[derive(Debug)]
 pub(crate) struct Gatherer<'a> {
     workspace: &'a Path,
+    home: &'a Path,
     /// Directories of repositories in the workspace, and their working trees.
     bases: BTreeSet<PathBuf>,
     read: BTreeSet<PathBuf>,
@@ -37,8 +38,8 @@ pub(crate) struct Gatherer<'a> {
 }
 
 impl<'a> Gatherer<'a> {
-    pub(crate) fn new(workspace: &'a Path) -> Self {
-        Self { workspace, bases: BTreeSet::new(), read: BTreeSet::new(), leads: Leads::default() }
+    pub(crate) fn new(workspace: &'a Path, home: &'a Path) -> Self {
+        Self { workspace, home, bases: BTreeSet::new(), read: BTreeSet::new(), leads: Leads::default() }
     }
 
     /// Takes note of a git directory, relative to the workspace, and of what a configuration in it says.
@@ -63,7 +64,7 @@ impl<'a> Gatherer<'a> {
         }
         self.bases.insert(self.workspace.to_owned());
         let bases: Vec<_> = self.bases.iter().cloned().collect();
-        for file in global() {
+        for file in global(self.home) {
             self.file(&file, &bases, Path::new("/"));
         }
         self.leads
@@ -86,14 +87,14 @@ impl<'a> Gatherer<'a> {
         for reference in git_config::references(text) {
             match reference {
                 Reference::Include(path) => {
-                    let path = dir.join(expanded(&path));
+                    let path = dir.join(self.expanded(&path));
                     let found = self.follow(&path);
                     self.leads.named.extend(found);
                     self.file(&path, bases, own);
                 }
                 Reference::Hooks(path) => {
                     for base in bases {
-                        let found = self.follow(&base.join(expanded(&path)));
+                        let found = self.follow(&base.join(self.expanded(&path)));
                         self.leads.named.extend(found);
                     }
                 }
@@ -135,6 +136,11 @@ impl<'a> Gatherer<'a> {
         self.inside(found)
     }
 
+    /// A path as git reads it from its configuration: `~/` is the home.
+    fn expanded(&self, path: &str) -> PathBuf {
+        path.strip_prefix("~/").map_or_else(|| path.into(), |rest| self.home.join(rest))
+    }
+
     fn inside(&self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
         let relative = |path: PathBuf| path.strip_prefix(self.workspace).ok().map(Path::to_owned);
         paths.into_iter().filter_map(relative).filter(|path| !path.as_os_str().is_empty()).collect()
@@ -150,21 +156,7 @@ fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
     })
 }
 
-/// Configuration of every repository of this user (`git-config(1)`, "FILES").
-fn global() -> Vec<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = variable("HOME");
-    let xdg = variable("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
-    let files = [
-        Some("/etc/gitconfig".into()),
-        xdg.map(|xdg| xdg.join("git/config")),
-        home.map(|home| home.join(".gitconfig")),
-    ];
-    files.into_iter().flatten().collect()
-}
-
-/// A path as git reads it from its configuration: `~/` is the home.
-fn expanded(path: &str) -> PathBuf {
-    let home = path.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(std::env::var_os("HOME")?).join(rest)));
-    home.unwrap_or_else(|| path.into())
+/// Configuration of every repository of a user (`git-config(1)`, "FILES").
+fn global(home: &Path) -> [PathBuf; 3] {
+    ["/etc/gitconfig".into(), home.join(".config/git/config"), home.join(".gitconfig")]
 }

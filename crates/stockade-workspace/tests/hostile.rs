@@ -194,7 +194,7 @@ fn a_hundred_thousand_files_are_looked_through() {
         }
     }
     place.file("package7/module7/.envrc", "");
-    let found = scan(&place.workspace, &place.rules).expect("a scan");
+    let found = scan(&place.workspace, &place.rules, &place.home).expect("a scan");
     assert_eq!(found, [place.workspace.join("package7/module7/.envrc")]);
 }
 
@@ -204,7 +204,7 @@ fn a_workspace_that_is_gone_or_a_link_is_refused() {
     let link = place.workspace.join("link");
     symlink("/tmp", &link).expect("a link");
     for path in [place.workspace.join("none"), link] {
-        assert!(Before::take(&path, &place.rules).is_err(), "{path:?}");
+        assert!(Before::take(&path, &place.rules, &place.home).is_err(), "{path:?}");
     }
     let before = place.before();
     fs::rename(&place.workspace, place.workspace.with_extension("moved")).expect("renamed");

@@ -57,6 +57,19 @@ fn configuration_that_is_included_is_read_as_well() {
 }
 
 #[test]
+fn configuration_of_every_repository_is_read_as_well() {
+    for (file, value, planted) in [(".gitconfig", "hk", "hk"), (".config/git/config", "~/../work/own/hk", "own/hk")] {
+        let place = place();
+        let file = place.home.join(file);
+        fs::create_dir_all(file.parent().expect("a parent")).expect("parents");
+        fs::write(file, format!("[core]\n\thooksPath = {value}\n")).expect("a file");
+        let before = place.before();
+        place.file(&format!("{planted}/pre-commit"), "#!/bin/sh\n");
+        assert_eq!(put_away(&place.sweep(&before, &HELD)), [planted]);
+    }
+}
+
+#[test]
 fn includes_that_go_round_end() {
     let place = place();
     place.file("one", "[include]\n\tpath = two\n");

@@ -19,7 +19,7 @@ fn a_scan_finds_the_top_most_protected_files() {
     place.file("src/main.rs", "");
     place.file("deploy/hooks/x/y", "");
     symlink("/etc", place.workspace.join("a/.vscode")).expect("a link");
-    let found = scan(&place.workspace, &place.rules).expect("a scan");
+    let found = scan(&place.workspace, &place.rules, &place.home).expect("a scan");
     let expected = [".git/config", ".git/hooks", ".husky", "a/.envrc", "a/.vscode", "deploy/hooks"];
     assert_eq!(found, expected.map(|path| place.workspace.join(path)));
 }
@@ -28,7 +28,7 @@ fn a_scan_finds_the_top_most_protected_files() {
 fn a_bare_repository_is_protected_wherever_it_lies() {
     let place = Place::new();
     place.repository("vendor/looks-like-source");
-    let found = scan(&place.workspace, &place.rules).expect("a scan");
+    let found = scan(&place.workspace, &place.rules, &place.home).expect("a scan");
     let expected = ["vendor/looks-like-source/config", "vendor/looks-like-source/hooks"];
     assert_eq!(found, expected.map(|path| place.workspace.join(path)));
 }
@@ -39,7 +39,7 @@ fn what_a_git_configuration_names_is_protected() {
     place.repository(".git");
     place.file(".git/config", "[core]\n\thooksPath = tools/hooks\n[include]\n\tpath = ../shared.inc\n");
     place.file("tools/hooks/pre-commit", "");
-    let found = scan(&place.workspace, &place.rules).expect("a scan");
+    let found = scan(&place.workspace, &place.rules, &place.home).expect("a scan");
     assert!(found.contains(&place.workspace.join("tools/hooks")), "{found:?}");
     let before = place.before();
     place.file("shared.inc", "[core]\n\tfsmonitor = ./evil\n");

@@ -130,7 +130,7 @@ impl Ground {
             return Ok(Self { facts, before: None });
         }
         let rules = rules(&protected_patterns(policy))?;
-        let before = Before::take(&request.workspace, &rules)?;
+        let before = Before::take(&request.workspace, &rules, &request.home)?;
         facts.protected = before.paths();
         Ok(Self { facts, before: Some((before, Rc::new(rules))) })
     }

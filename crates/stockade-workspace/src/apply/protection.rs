@@ -50,7 +50,7 @@ impl<'a> Protection<'a> {
         Ok(Self {
             request,
             changes,
-            before: Before::take(request.workspace, request.rules)?,
+            before: Before::take(request.workspace, request.rules, request.home)?,
             named: Named::new(&request.options.protected)?,
             shapes: Shapes::new(host, stack, changes),
             path: PathBuf::new(),

@@ -52,6 +52,8 @@ pub struct Request<'a> {
     pub selection: &'a Selection,
     /// What is protected.
     pub rules: &'a Rules,
+    /// Where the configuration of git lies that holds for every repository.
+    pub home: &'a Path,
     /// What the host had at a path of the workspace when the sandbox changed it; of the workspace itself for the empty path.
     /// It is asked for every change: also for what the host has in a directory that the sandbox has removed.
     pub bases: &'a dyn Fn(&Path) -> Seen,

@@ -152,7 +152,8 @@ fn plan_over<T>(
     ask: impl FnOnce(&ApplyPlan<'_>) -> T,
 ) -> Result<T, ApplyError> {
     let (found, rules) = (changes(stack).expect("changes"), rules());
-    let request = Request { workspace, changes: &found, selection, rules: &rules, bases, options };
+    let home = workspace.with_file_name("home");
+    let request = Request { workspace, changes: &found, selection, rules: &rules, home: &home, bases, options };
     Ok(ask(&apply::plan(stack, &request)?))
 }
 

@@ -68,6 +68,7 @@ impl Written {
                 changes: &found,
                 selection: &Selection::Everything,
                 rules: &Rules::new([""; 0], Case::Folded).expect("no rules"),
+                home: Path::new("/nonexistent"),
                 bases: &|path| Seen::Known { entry: self.bases.get(path).copied(), copy: None },
                 options: &options,
             },

@@ -1,6 +1,6 @@
 //! Which changes are wanted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use stockade_workspace::apply::{self, ApplyError, Options, Request, Selection};
 use stockade_workspace::layers::{Change, Status, changes};
@@ -99,6 +99,7 @@ fn a_file_that_was_renamed_is_wanted_at_both_names() {
                 changes: &found,
                 selection: &selection,
                 rules: &rules,
+                home: Path::new("/nonexistent"),
                 bases: &|path| place.seen(path),
                 options: &place.options,
             },

@@ -13,6 +13,7 @@ pub(crate) const OPEN: Options = Options { hold: Hold::Open, privilege_bits: tru
 pub(crate) struct Place {
     _keep: tempfile::TempDir,
     pub(crate) workspace: PathBuf,
+    pub(crate) home: PathBuf,
     pub(crate) state: StateDirectory,
     pub(crate) rules: Rules,
 }
@@ -46,7 +47,7 @@ impl Place {
         let workspace = base.join("work");
         fs::create_dir(&workspace).expect("a workspace");
         let state = StateDirectory::new(&base.join("state")).expect("a state directory");
-        Self { _keep: keep, workspace, state, rules: rules() }
+        Self { _keep: keep, workspace, home: base.join("home"), state, rules: rules() }
     }
 
     pub(crate) fn file(&self, path: &str, text: &str) -> PathBuf {
@@ -67,7 +68,7 @@ impl Place {
     }
 
     pub(crate) fn before(&self) -> Before {
-        Before::take(&self.workspace, &self.rules).expect("a scan")
+        Before::take(&self.workspace, &self.rules, &self.home).expect("a scan")
     }
 
     pub(crate) fn sweep(&self, before: &Before, options: &Options) -> Swept {

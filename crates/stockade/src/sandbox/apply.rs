@@ -60,6 +60,7 @@ impl Sandbox {
             changes: &changes,
             selection,
             rules: &rules,
+            home: &self.settings.request.home,
             bases: &|path| seen(&bases, path),
             options,
         };
