@@ -5,7 +5,7 @@ use std::io::Write;
 
 use stockade_workspace::record::{Loss, Lost, Verdict, verify};
 
-use crate::{Place, SANDBOX};
+use crate::{Place, SANDBOX, payload};
 
 /// Opens the record once more, appends a line, and says what was told and how many lines there are.
 fn go_on(place: &Place) -> (Vec<Loss>, u64) {
@@ -142,7 +142,11 @@ fn a_writer_sees_what_is_done_behind_its_back() {
     place.add(&mut writer, 2);
     let lines = place.lines();
     place.write_lines(&lines[..5]);
-    place.add(&mut place.open(), 4);
+    let mut other = place.open();
+    for number in 10..14 {
+        other.append("command.ended", &payload(number)).unwrap();
+    }
+    drop(other);
     place.add(&mut writer, 1);
     drop(writer);
     let verified = place.verified();
