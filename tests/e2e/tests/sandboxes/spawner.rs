@@ -45,10 +45,13 @@ fn signalled(place: &Place) {
         ("for n in $(seq 1 64); do kill -$n 1; done", false),
         ("(while :; do kill -STOP 2; done) 2>/dev/null & sleep 10", true),
     ] {
-        let waiting = place.start("own", "sleep 30");
+        // It has begun before the signals come, which can stop what starts it.
+        let waiting = place.start("own", "echo > up; exec sleep 30");
+        assert!(soon(|| place.folder("own").join("upper/up").exists()), "{script}: it never ran");
         let outcome = in_time(place, "own", script);
         assert_eq!(outcome.status > 128, ends, "{script}: {outcome:?}");
         drop(place.done(&["stop", "own"]));
+        std::fs::remove_file(place.folder("own").join("upper/up")).expect("removed");
         let ended = waiting.wait_with_output().expect("an end");
         assert!(!ended.status.success(), "{script}: {ended:?}");
         let next = in_time(place, "own", "cat kept");
