@@ -2,13 +2,17 @@
 
 use std::error::Error;
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
   fuzz [--seconds N] [TARGET]...
-        run fuzz targets (all of them, a minute each, unless told otherwise); needs cargo-fuzz
+        run fuzz targets (all of them, a minute each, unless told otherwise), one on each processor at a time; needs
+        cargo-fuzz
 ";
 
 /// What stops it.
@@ -29,14 +33,40 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Failure> {
     if chosen.is_empty() {
         return Err(format!("no such fuzz target; there are {}", all.join(", ")).into());
     }
-    let (mut passed, mut failed) = (0, 0);
-    for target in chosen {
-        let succeeded = fuzz(&directory, target, seconds)?;
-        println!("{target}: {}", if succeeded { "no finding" } else { "FAILED" });
-        *(if succeeded { &mut passed } else { &mut failed }) += 1;
+    let outcomes = side_by_side(&chosen, |target| fuzz(&directory, target, seconds));
+    let mut passed = 0;
+    for (target, outcome) in chosen.iter().zip(&outcomes) {
+        let words = match outcome {
+            Ok(true) => "no finding",
+            Ok(false) => "FAILED",
+            Err(error) => error,
+        };
+        println!("{target}: {words}");
+        passed += usize::from(*outcome == Ok(true));
     }
+    let failed = outcomes.len() - passed;
     println!("{passed} passed, {failed} failed");
     if failed == 0 { Ok(()) } else { Err(format!("{failed} fuzz targets failed").into()) }
+}
+
+/// Does something with each, as many at a time as there are processors, and gives what came of it in their order.
+fn side_by_side<T: Sync, R: Send>(all: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = all.get(at) else { return done };
+            done.push((at, act(one)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker that does not panic")).collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The targets, by the files that hold them.
@@ -50,12 +80,13 @@ fn targets(directory: &Path) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn fuzz(directory: &Path, target: &str, seconds: u32) -> Result<bool, Failure> {
+/// Whether a target found nothing.
+fn fuzz(directory: &Path, target: &str, seconds: u32) -> Result<bool, String> {
     let corpus = directory.join("corpus").join(target);
     let seeds = directory.join("seeds").join(target);
-    fs::create_dir_all(&corpus)?;
+    fs::create_dir_all(&corpus).map_err(|error| format!("cannot make {}: {error}", corpus.display()))?;
     if !seeds.is_dir() {
-        return Err(format!("{target} has no seeds in {}", seeds.display()).into());
+        return Err(format!("{target} has no seeds in {}", seeds.display()));
     }
     let mut command = Command::new("cargo-fuzz");
     // No code that the targets reach is unsafe, so the address sanitizer would find nothing that a panic does not; without it
@@ -70,4 +101,16 @@ fn fuzz(directory: &Path, target: &str, seconds: u32) -> Result<bool, Failure> {
     // The instrumented build has a directory of its own; the caller's would be rebuilt by turns.
     command.env("CARGO_TARGET_DIR", directory.join("target")).stdin(Stdio::null());
     Ok(command.status().map_err(|error| format!("cannot run cargo-fuzz: {error}"))?.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_done_once_and_in_its_place() {
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(side_by_side(&all, |one| one * 2), all.iter().map(|one| one * 2).collect::<Vec<_>>());
+        assert!(side_by_side(&[0; 0], |one| *one).is_empty());
+    }
 }
