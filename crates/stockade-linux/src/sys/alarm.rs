@@ -26,7 +26,7 @@ impl Alarm {
         // No time at all would disarm it.
         let time = time.max(Duration::from_nanos(1));
         let value = libc::timespec {
-            tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
         };
         let once = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -39,10 +39,16 @@ pub(crate) fn permit() -> io::Result<()> {
 
 /// Interrupts what the thread waits in. One that is about to wait is not kept from it: see that it has ended, and interrupt
 /// it again.
+#[allow(
+    clippy::unnecessary_cast,
+    clippy::as_conversions,
+    reason = "the C library's type is a number or, with musl, a pointer"
+)]
 pub(crate) fn interrupt<T>(thread: &JoinHandle<T>) {
+    let thread = thread.as_pthread_t() as libc::pthread_t;
     // SAFETY: the thread has not been joined or detached, since its handle is there. A thread that has ended meanwhile is
     // sent nothing.
-    unsafe { libc::pthread_kill(thread.as_pthread_t(), libc::SIGURG) };
+    unsafe { libc::pthread_kill(thread, libc::SIGURG) };
 }
 
 #[cfg(test)]
