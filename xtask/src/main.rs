@@ -10,6 +10,7 @@ mod fuzz;
 mod invariants;
 mod load;
 mod machines;
+mod musl;
 mod test;
 
 use std::process::ExitCode;
@@ -29,11 +30,12 @@ fn main() -> ExitCode {
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["load", job, server] => load::run(job, server),
         ["machines", ref rest @ ..] => machines::run(rest),
+        ["musl"] => musl::run(),
         ["test", ref rest @ ..] => test::run(rest),
         ["dist"] => dist::write("target/dist".as_ref()).map_err(Into::into),
         ["dist", directory] => dist::write(directory.as_ref()).map_err(Into::into),
         _ => {
-            let own = [test::USAGE, budget::USAGE, deny::USAGE, fuzz::USAGE];
+            let own = [test::USAGE, budget::USAGE, deny::USAGE, fuzz::USAGE, musl::USAGE];
             let others = [own.concat().as_str(), machines::USAGE, bench::USAGE, figures::USAGE].concat();
             eprint!("{USAGE}{others}");
             return ExitCode::FAILURE;

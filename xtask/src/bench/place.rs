@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::options::{Options, Part};
 use super::{Failure, furniture};
+use crate::musl;
 
 /// The search path of everything that is measured.
 pub(super) const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -56,8 +57,8 @@ fn build() -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--release", "--quiet", "--package", "stockade-cli"]);
-    let musl = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let folder = if is_installed(&musl)? {
+    let musl = musl::target();
+    let folder = if musl::is_installed(&musl)? {
         build.args(["--target", &musl]);
         format!("{musl}/release")
     } else {
@@ -88,12 +89,6 @@ fn driver(options: &Options) -> Result<PathBuf, Failure> {
 #[expect(clippy::print_stderr, reason = "told to whoever reads the figures")]
 fn warn_of_slower_build(target: &str) {
     eprintln!("the target {target} is not installed (rustup target add {target}): measuring a slower build");
-}
-
-fn is_installed(target: &str) -> Result<bool, Failure> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let printed = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).output()?;
-    Ok(printed.status.success() && Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir())
 }
 
 /// Runs the benchmark again as an ordinary user, with programs that this user can read.

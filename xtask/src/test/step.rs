@@ -68,7 +68,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "build",
         about: "the release build, which every later step uses",
         needs: &[],
-        commands: &["cargo build --quiet --locked --release --package stockade-cli"],
+        commands: &["cargo build --quiet --locked --release --package stockade-cli", "xtask musl"],
         minutes: 15,
     },
     Step {
