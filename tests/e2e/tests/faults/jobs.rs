@@ -1,6 +1,7 @@
 //! Commands that stop and go on.
 
 use std::os::unix::process::CommandExt;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -42,16 +43,10 @@ fn stops_when_told(place: &Place) {
         // A process group of its own, in this session: somebody outside of it can continue it, so that it can be stopped.
         let mut command = place.script(options, &format!("{TICK} until [ -e go ]; do sleep 0.05; done"));
         let child = command.process_group(0).spawn().expect("a start");
-        let ticks = || std::fs::metadata(place.workspace().join("ticks")).map_or(0, |found| found.len());
-        assert!(soon(|| ticks() > 0), "{options:?}: it never ran");
-        signal(child.id(), Signal::TSTP);
-        assert!(soon(|| state(child.id()) == 'T'), "{options:?}: {}", state(child.id()));
-        std::thread::sleep(Duration::from_millis(200));
-        let before = ticks();
-        std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(ticks(), before, "{options:?}: something runs on");
+        let before = stopped(place, &child, options);
+        assert_eq!(ticks(place), before, "{options:?}: something runs on");
         signal(child.id(), Signal::CONT);
-        assert!(soon(|| ticks() > before), "{options:?}: nothing goes on");
+        assert!(soon(|| ticks(place) > before), "{options:?}: nothing goes on");
         place.file("home/project/go", "");
         let pid = child.id();
         let outcome = Outcome::of(child.wait_with_output().expect("an end"));
@@ -84,14 +79,8 @@ fn continues_itself(place: &Place) {
         command.args(*options).args(["--", "python3", "-c", CONTINUER]);
         let started = Instant::now();
         let mut child = command.process_group(0).stderr(std::process::Stdio::null()).spawn().expect("a start");
-        let ticks = || std::fs::metadata(place.workspace().join("ticks")).map_or(0, |found| found.len());
-        assert!(soon(|| ticks() > 0), "{options:?}: it never ran");
-        signal(child.id(), Signal::TSTP);
-        assert!(soon(|| state(child.id()) == 'T'), "{options:?}: {}", state(child.id()));
-        std::thread::sleep(Duration::from_millis(200));
-        let before = ticks();
-        std::thread::sleep(Duration::from_millis(500));
-        assert!(*options == LANDLOCK || ticks() == before, "{options:?}: it runs on");
+        let before = stopped(place, &child, options);
+        assert!(*options == LANDLOCK || ticks(place) == before, "{options:?}: it runs on");
         assert_eq!(child.wait().expect("an end").code(), Some(124), "{options:?}");
         assert!(started.elapsed() < Duration::from_secs(9), "{options:?}: {:?}", started.elapsed());
         std::fs::remove_file(place.workspace().join("ticks")).expect("removed");
@@ -121,6 +110,21 @@ fn stops_as_a_job(place: &Place) {
         }
         std::fs::remove_file(&ticks).expect("removed");
     }
+}
+
+/// Stops a run that ticks. How much it had ticked, half a second ago.
+fn stopped(place: &Place, child: &Child, options: &[&str]) -> u64 {
+    assert!(soon(|| ticks(place) > 0), "{options:?}: it never ran");
+    signal(child.id(), Signal::TSTP);
+    assert!(soon(|| state(child.id()) == 'T'), "{options:?}: {}", state(child.id()));
+    std::thread::sleep(Duration::from_millis(200));
+    let before = ticks(place);
+    std::thread::sleep(Duration::from_millis(500));
+    before
+}
+
+fn ticks(place: &Place) -> u64 {
+    std::fs::metadata(place.workspace().join("ticks")).map_or(0, |found| found.len())
 }
 
 /// The state of a process, as a letter (`proc_pid_stat(5)`).
